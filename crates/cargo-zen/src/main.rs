@@ -1,0 +1,2 @@
+//! See each module.
+fn main() {}

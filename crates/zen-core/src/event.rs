@@ -1,0 +1,148 @@
+//! What happens in a run, as a stream: progress, JSON, history and reports are its consumers. Knows none of them.
+
+use std::time::Duration;
+
+use crate::artifact::{Artifact, Key, RunId, Timestamp};
+use crate::decide::{Decision, Why};
+use crate::diag::Diagnostic;
+use crate::model::StepId;
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// A record exists and the outputs on disk match it.
+    Fresh,
+    /// A record exists and its outputs were put back.
+    Restored,
+    /// It ran and succeeded.
+    Ran,
+    /// It ran and did not succeed.
+    Failed,
+    /// Something upstream failed, or the run was stopped before it started.
+    Skipped,
+}
+
+/// One line of the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// The step.
+    pub step: StepId,
+    /// What is to happen.
+    pub decision: Decision,
+    /// Why, if it is to run; empty otherwise.
+    pub why: Vec<Why>,
+    /// The production that is reused.
+    pub reused: Option<Reused>,
+}
+
+/// The production that a cached step takes its outputs from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reused {
+    /// The run that made it.
+    pub run: RunId,
+    /// When it was made.
+    pub ended: Timestamp,
+    /// What it took then.
+    pub saved: Duration,
+}
+
+/// The end of one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The step.
+    pub step: StepId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its key; `None` where it could not be computed.
+    pub key: Option<Key>,
+    /// Why it ran, or why it was skipped.
+    pub why: Vec<Why>,
+    /// What it took in this run.
+    pub duration: Duration,
+    /// The exit code of its command, if one ran and exited.
+    pub exit_code: Option<i32>,
+    /// What is at its outputs' places now.
+    pub artifacts: Vec<Artifact>,
+    /// The production that is reused.
+    pub reused: Option<Reused>,
+    /// If it failed: what happened, in one line, and where its left-overs are.
+    pub failure: Option<String>,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its number; `None` where no history could be written.
+    pub run: Option<RunId>,
+    /// Did nothing fail?
+    pub success: bool,
+    /// How many steps ran and succeeded.
+    pub ran: usize,
+    /// How many were fresh.
+    pub fresh: usize,
+    /// How many were restored.
+    pub restored: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many were skipped.
+    pub skipped: usize,
+    /// What all of it took.
+    pub duration: Duration,
+    /// What the cached steps had taken when they were made.
+    pub saved: Duration,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The plan stands, in topological order.
+    Planned(Vec<Planned>),
+    /// A lock is held by somebody else.
+    Blocking {
+        /// What for: a step, or a place.
+        on: String,
+        /// Who holds it, as far as known.
+        holder: Option<String>,
+    },
+    /// A command starts.
+    Started {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: Vec<Why>,
+        /// 1 for the first try.
+        attempt: u32,
+    },
+    /// A piece of captured output: whole lines, the last one perhaps without its end.
+    Output {
+        /// The step.
+        step: StepId,
+        /// As it came.
+        bytes: Vec<u8>,
+    },
+    /// A try failed and another follows.
+    Retrying {
+        /// The step.
+        step: StepId,
+        /// The try that failed.
+        attempt: u32,
+        /// What happened, in one line.
+        failure: String,
+        /// How long until the next.
+        delay: Duration,
+    },
+    /// A step ended.
+    Finished(Box<Finished>),
+    /// Something to say to the user that fails nothing.
+    Warning(Diagnostic),
+    /// A note: one line, for people.
+    Note(String),
+    /// The run ended.
+    RunFinished(Summary),
+}
+
+/// Whoever listens. Called from one thread, in order.
+pub trait Listener {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+}

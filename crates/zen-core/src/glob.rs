@@ -1,0 +1,240 @@
+//! Sets of paths as tables write them: globs, plain paths, directories, `!` exclusions. Knows no disk.
+
+use std::fmt;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::path::{PathError, RelPath, escape};
+
+/// One glob or plain path, relative to the workspace root.
+///
+/// A plain path (no wildcard) means itself and all below it; so does one that ends in `/`. In a glob `*`, `?`,
+/// `[…]` and `{…}` stay within one component, and `**` crosses components. Hidden files match like any other.
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    prefix: RelPath,
+    rest: Rest,
+}
+
+/// What follows the literal prefix.
+#[derive(Clone)]
+enum Rest {
+    /// Nothing: the prefix itself and all below it.
+    Tree,
+    /// `/` or `/**`: all below the prefix.
+    Below,
+    /// Something that only a matcher can tell.
+    Glob(Box<GlobMatcher>),
+}
+
+/// Why some text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// Not a workspace-relative path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// It leads out of the workspace.
+    #[error("`{0}` leads out of the workspace")]
+    Outside(String),
+    /// Not a glob.
+    #[error("`{text}` is not a glob: {reason}")]
+    Syntax {
+        /// As written.
+        text: String,
+        /// What the parser says.
+        reason: String,
+    },
+}
+
+impl Pattern {
+    /// Reads `text` as written in a table whose paths are relative to `base`.
+    ///
+    /// # Errors
+    /// Absolute paths, paths that leave the workspace, malformed globs.
+    pub fn new(base: &RelPath, text: &str) -> Result<Self, PatternError> {
+        let wild = text.split('/').position(is_wild);
+        let (literal, rest) = match wild {
+            None => (text.to_owned(), None),
+            Some(at) => {
+                let parts: Vec<_> = text.split('/').collect();
+                (parts[..at].join("/"), Some(parts[at..].join("/")))
+            }
+        };
+        if literal.is_empty() && text.starts_with('/') {
+            return Err(PathError::Absolute(text.to_owned()).into());
+        }
+        let prefix = base.join(unescape(&literal).as_bytes())?;
+        if prefix.is_outside() {
+            return Err(PatternError::Outside(text.to_owned()));
+        }
+        let shown = escape(prefix.as_bytes());
+        let joined = |rest: &str| if shown.is_empty() { rest.to_owned() } else { format!("{shown}/{rest}") };
+        let (text, rest) = match rest.as_deref() {
+            None if text.ends_with('/') || prefix.is_root() => (joined(""), Rest::Below),
+            None => (shown, Rest::Tree),
+            Some("**" | "**/*" | "**/") => (joined("**"), Rest::Below),
+            Some(rest) => {
+                let glob = rest.strip_suffix('/').map_or_else(|| rest.to_owned(), |dir| format!("{dir}/**"));
+                if glob.split('/').any(|part| part == "..") {
+                    return Err(PatternError::Syntax {
+                        text: text.to_owned(),
+                        reason: "`..` after a wildcard".to_owned(),
+                    });
+                }
+                let matcher = GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build().map_err(
+                    |error| PatternError::Syntax { text: text.to_owned(), reason: error.kind().to_string() },
+                )?;
+                (joined(&glob), Rest::Glob(Box::new(matcher.compile_matcher())))
+            }
+        };
+        Ok(Self { text, prefix, rest })
+    }
+
+    /// The pattern that means exactly `path` and all below it.
+    pub fn tree(path: &RelPath) -> Self {
+        let text = escape(path.as_bytes());
+        Self { text, prefix: path.clone(), rest: if path.is_root() { Rest::Below } else { Rest::Tree } }
+    }
+
+    /// The folder (or plain path) below which everything that matches lies.
+    pub fn prefix(&self) -> &RelPath {
+        &self.prefix
+    }
+
+    /// Has it no wildcard and no `/` at its end? Then it names one file or directory.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.rest, Rest::Tree)
+    }
+
+    /// Does it mean all below its prefix, whatever the names?
+    pub fn is_whole_tree(&self) -> bool {
+        !matches!(self.rest, Rest::Glob(_))
+    }
+
+    /// Does it mean `path`, a file or a link?
+    pub fn matches(&self, path: &RelPath) -> bool {
+        let Some(below) = path.strip_prefix(&self.prefix) else { return false };
+        match &self.rest {
+            Rest::Tree => true,
+            Rest::Below => !below.is_empty(),
+            Rest::Glob(matcher) => !below.is_empty() && matcher.is_match(crate::path::bytes_path(below)),
+        }
+    }
+
+    /// The part after the prefix, as the glob engine reads it; `None` for plain paths and whole trees.
+    pub fn wild(&self) -> Option<&str> {
+        match &self.rest {
+            Rest::Glob(matcher) => Some(matcher.glob().glob()),
+            Rest::Tree | Rest::Below => None,
+        }
+    }
+}
+
+fn is_wild(part: &str) -> bool {
+    part.contains(['*', '?', '[', '{'])
+}
+
+fn unescape(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out = String::new();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text && self.prefix == other.prefix
+    }
+}
+
+impl Eq for Pattern {}
+
+/// A list of patterns from one place: what any of `include` matches and none of `exclude` does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PathSet {
+    /// As written, in order.
+    pub include: Vec<Pattern>,
+    /// The `!` ones.
+    pub exclude: Vec<Pattern>,
+}
+
+impl PathSet {
+    /// Does it mean `path`?
+    pub fn matches(&self, path: &RelPath) -> bool {
+        self.include.iter().any(|p| p.matches(path)) && !self.exclude.iter().any(|p| p.matches(path))
+    }
+
+    /// Has it nothing to find?
+    pub fn is_empty(&self) -> bool {
+        self.include.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        Pattern::new(&RelPath::root(), pattern).unwrap().matches(&RelPath::new(path).unwrap())
+    }
+
+    #[test]
+    fn a_plain_path_means_itself_and_all_below() {
+        assert!(matches("src", "src/a/b.rs"));
+        assert!(matches("src/a.rs", "src/a.rs"));
+        assert!(!matches("src", "src2/a.rs"));
+        assert!(!matches("src/", "src"));
+        assert!(matches(".", "anything/at.all"));
+    }
+
+    #[test]
+    fn wildcards_stay_within_a_component() {
+        assert!(matches("data/*.csv", "data/a.csv"));
+        assert!(!matches("data/*.csv", "data/sub/a.csv"));
+        assert!(matches("data/**/*.csv", "data/a.csv"));
+        assert!(matches("data/**/*.csv", "data/x/y/a.csv"));
+        assert!(matches("**/*.rs", ".hidden/a.rs"));
+        assert!(matches("{a,b}/x", "b/x"));
+        assert!(matches("crates/*/src/", "crates/a/src/lib.rs"));
+        assert!(!matches("crates/*/src", "crates/a/src/lib.rs"));
+    }
+
+    #[test]
+    fn a_base_with_wildcards_in_its_name_is_literal() {
+        let base = RelPath::root().child(b"a[1]");
+        let pattern = Pattern::new(&base, "*.txt").unwrap();
+        assert!(pattern.matches(&base.child(b"x.txt")));
+        assert!(!pattern.matches(&RelPath::new("a1/x.txt").unwrap()));
+    }
+
+    #[test]
+    fn names_that_are_not_text_match() {
+        let pattern = Pattern::new(&RelPath::root(), "d/*.bin").unwrap();
+        assert!(pattern.matches(&RelPath::new("d").unwrap().child(b"bad\xff.bin")));
+    }
+
+    #[test]
+    fn refuses_what_leaves_the_workspace() {
+        for text in ["../x", "/etc/*", "a/../../b/**", "*/../x", "[a"] {
+            assert!(Pattern::new(&RelPath::root(), text).is_err(), "{text} must be refused");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The engine of `cargo zen`: load → observe → decide → run → commit, events out of the side.
+//!
+//! A module uses only what stands above it in this list. Down to `event` all is pure: no clock, no environment, no
+//! disk, no processes (clippy's `disallowed-methods` sees to it). `ARCHITECTURE.md` has the map.
+
+pub mod path;
+
+pub mod digest;
+
+pub mod value;
+
+pub mod diag;
+
+pub mod glob;
+
+pub mod layout;
+
+pub mod artifact;
+
+pub mod model;
+
+pub mod decide;
+
+pub mod event;
+
+// The edges: from here on the world is touched.
+
+pub mod scan;
+
+pub mod store;

@@ -1,0 +1,51 @@
+//! The store: content-addressed objects and the records that point to them. Knows no steps and no workspace.
+
+use std::path::Path;
+
+use crate::digest::Digest;
+
+/// Objects by content, on this machine or (later) elsewhere. Losing one costs time, never correctness.
+pub trait Objects: Sync {
+    /// Is there an object of this digest and size? Says nothing about its bytes: those are verified by `fetch`.
+    fn contains(&self, objects: &[(Digest, u64)]) -> Vec<bool>;
+
+    /// Puts a file's bytes into the store; gives their digest and size. The file is left as it is.
+    ///
+    /// # Errors
+    /// What reading or writing met.
+    fn put_file(&self, from: &Path) -> std::io::Result<(Digest, u64)>;
+
+    /// Puts bytes into the store.
+    ///
+    /// # Errors
+    /// What writing met.
+    fn put_bytes(&self, bytes: &[u8]) -> std::io::Result<Digest>;
+
+    /// Writes the object to `to`, which must not exist: by reflink where the file system can, else by copy. Every
+    /// byte is verified; on [`FetchError::Missing`] and [`FetchError::Damaged`] nothing is left at `to`, and a
+    /// damaged object is moved out of the way, so that the next run makes it anew.
+    ///
+    /// # Errors
+    /// The object is missing or damaged, or writing failed.
+    fn fetch(&self, digest: Digest, size: u64, to: &Path) -> Result<(), FetchError>;
+
+    /// The object's bytes, verified.
+    ///
+    /// # Errors
+    /// As [`Objects::fetch`].
+    fn read(&self, digest: Digest) -> Result<Vec<u8>, FetchError>;
+}
+
+/// Why an object could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// It is not in the store.
+    #[error("object {0} is missing from the store")]
+    Missing(Digest),
+    /// Its bytes are not those of its name; it was moved out of the way.
+    #[error("object {0} is damaged in the store")]
+    Damaged(Digest),
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

@@ -1,0 +1,2 @@
+//! Chores of this repository, as a program: `cargo xtask <chore>`.
+fn main() {}
