@@ -122,6 +122,28 @@ impl Pattern {
         }
     }
 
+    /// May something below the folder `path` match? `true` in doubt.
+    pub fn may_match_below(&self, path: &RelPath) -> bool {
+        let Some(below) = path.strip_prefix(&self.prefix) else { return self.prefix.starts_with(path) };
+        let Some(wild) = self.wild() else { return true };
+        let mut parts = wild.split('/');
+        for name in below.split(|b| *b == b'/').filter(|name| !name.is_empty()) {
+            match parts.next() {
+                None => return false,
+                // Braces may hold a `/`, so that components cannot be told apart.
+                Some(part) if part == "**" || part.contains(['{', '}', '\\']) => return true,
+                Some(part) if !is_wild(part) && part.as_bytes() != name => return false,
+                Some(_) => {}
+            }
+        }
+        parts.next().is_some()
+    }
+
+    /// Does it mean everything below the folder `path`? Only whole trees are known to.
+    pub fn matches_below(&self, path: &RelPath) -> bool {
+        self.is_whole_tree() && path.starts_with(&self.prefix)
+    }
+
     /// The part after the prefix, as the glob engine reads it; `None` for plain paths and whole trees.
     pub fn wild(&self) -> Option<&str> {
         match &self.rest {

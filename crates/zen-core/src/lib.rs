@@ -17,6 +17,8 @@ pub mod layout;
 
 pub mod artifact;
 
+pub mod closure;
+
 pub mod model;
 
 pub mod decide;
