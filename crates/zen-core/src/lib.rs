@@ -21,6 +21,8 @@ pub mod closure;
 
 pub mod model;
 
+pub mod key;
+
 pub mod decide;
 
 pub mod event;
