@@ -27,6 +27,8 @@ pub mod decide;
 
 pub mod event;
 
+pub mod schedule;
+
 // The edges: from here on the world is touched.
 
 pub mod scan;
