@@ -1,0 +1,219 @@
+//! The command line as it is typed. What it means is worked out by each command.
+
+use std::path::PathBuf;
+
+use clap::builder::ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Pipelines in Cargo.toml, cached by content.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo zen",
+    bin_name = "cargo zen",
+    version,
+    about = "Pipelines in Cargo.toml, cached by content: runs only the steps whose inputs changed",
+    styles = clap_cargo::style::CLAP_STYLING,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH", global = true, help_heading = "Manifest Options")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Only the steps of this package's table
+    #[arg(short, long, value_name = "SPEC", global = true, help_heading = "Manifest Options")]
+    pub(crate) package: Option<String>,
+    /// Assert that Cargo.lock will remain unchanged
+    #[arg(long, global = true, help_heading = "Manifest Options")]
+    pub(crate) locked: bool,
+    /// Let cargo run without accessing the network
+    #[arg(long, global = true, help_heading = "Manifest Options")]
+    pub(crate) offline: bool,
+    /// Do not print status messages
+    #[arg(short, long, global = true, help_heading = "Display Options")]
+    pub(crate) quiet: bool,
+    /// Say more: every fresh step, every reason
+    #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = "Display Options")]
+    pub(crate) verbose: bool,
+    /// Coloring
+    #[arg(long, value_name = "WHEN", global = true, value_enum, help_heading = "Display Options")]
+    pub(crate) color: Option<ColorWhen>,
+    /// How to report
+    #[arg(
+        long,
+        value_name = "FMT",
+        global = true,
+        value_enum,
+        default_value = "human",
+        help_heading = "Display Options"
+    )]
+    pub(crate) message_format: MessageFormat,
+}
+
+/// `--color`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal that can.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `--message-format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MessageFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line on standard output.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run pipelines: only the steps whose inputs changed
+    Run(Run),
+    /// Show what would run, and why
+    Status(Status),
+    /// List pipelines and their steps
+    List(List),
+    /// Show the captured output of a step
+    Logs(Logs),
+    /// Remove cached results
+    Clean(Clean),
+}
+
+/// What to run, and how its cache is used: common to `run` and `status`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Selection {
+    /// Pipelines to select, or single steps as PIPELINE/STEP [default: default-pipeline, or the only one]
+    #[arg(value_name = "PIPELINE[/STEP]")]
+    pub(crate) names: Vec<String>,
+    /// Select single steps, with all that they need
+    #[arg(short, long, value_name = "STEP")]
+    pub(crate) step: Vec<String>,
+    /// Set a pipeline's parameter, or a step's as STEP.NAME; read as the declared type
+    #[arg(long, value_name = "[STEP.]NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Turn caching on, for all steps or those named
+    #[arg(long, value_name = "STEP", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = ValueParser::string())]
+    pub(crate) cache: Vec<String>,
+    /// Run without looking for earlier results; STEP+ adds what depends on it
+    #[arg(long, visible_alias = "force", value_name = "STEP[+]", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = ValueParser::string())]
+    pub(crate) no_cache: Vec<String>,
+    /// Arguments for `{{ args }}`
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+}
+
+/// `cargo zen run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// What to run.
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Show what would run, and why; run nothing
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Number of steps at a time [default: number of cores]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroU32>,
+    /// After a failure, go on with what does not depend on it
+    #[arg(long, visible_alias = "no-fail-fast")]
+    pub(crate) keep_going: bool,
+    /// After a failure, kill what runs
+    #[arg(long, conflicts_with = "keep_going")]
+    pub(crate) kill_on_failure: bool,
+    /// Do not wait for another cargo zen that works on the same places
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// How step output is shown [default: lines]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) output: Option<OutputStyle>,
+}
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputStyle {
+    /// Line by line as it comes, with the step's name when several run.
+    Lines,
+    /// Each step's whole output at its end.
+    Grouped,
+    /// The output of steps that fail.
+    Failures,
+}
+
+/// `cargo zen status`
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// What to look at.
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Exit with 5 if anything would run
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// `cargo zen list`
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Pipelines to list [default: all]
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) names: Vec<String>,
+}
+
+/// `cargo zen logs`
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The step
+    #[arg(value_name = "STEP")]
+    pub(crate) step: String,
+    /// The run: its number, `last` or `last~N` [default: the latest in which the step ran]
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+}
+
+/// `cargo zen clean`
+#[derive(Debug, Args)]
+pub(crate) struct Clean {
+    /// Only what no current policy would accept any more
+    #[arg(long)]
+    pub(crate) expired: bool,
+    /// Only what was not used for this long (`14d`)
+    #[arg(long, value_name = "AGE")]
+    pub(crate) older_than: Option<String>,
+    /// The least recently used, until the store is no larger (`5GiB`)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_size: Option<String>,
+    /// Only results of this pipeline
+    #[arg(long, value_name = "PIPELINE")]
+    pub(crate) pipeline: Option<String>,
+    /// Only results of this step
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Everything in the store, other workspaces' results too
+    #[arg(long, conflicts_with_all = ["expired", "older_than", "max_size", "pipeline", "step"])]
+    pub(crate) all: bool,
+    /// Remove the outputs in the workspace as well, but not what git tracks
+    #[arg(long)]
+    pub(crate) outputs: bool,
+    /// Remove what was set aside in `replaced/`
+    #[arg(long)]
+    pub(crate) replaced: bool,
+    /// Show what would be removed; remove nothing
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}

@@ -1,0 +1,191 @@
+//! A run for people: the events as status lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use zen_core::artifact::Timestamp;
+use zen_core::decide::{Decision, Why, age_text};
+use zen_core::diag::Sources;
+use zen_core::event::{Event, Finished, Listener, Outcome, Planned, Reused, Summary};
+use zen_core::model::StepId;
+
+use crate::diagnose;
+use crate::flags::OutputStyle;
+use crate::shell::{Shell, Verb, Verbosity};
+use crate::words::{Names, count, elapsed, saved};
+
+/// From this many on, fresh steps are one line.
+const MANY: usize = 17;
+
+/// Writes what happens to standard error.
+pub(crate) struct Human<'a> {
+    /// Where it goes.
+    pub(crate) shell: &'a mut Shell,
+    /// What steps are called.
+    pub(crate) names: &'a Names,
+    /// What spans point into.
+    pub(crate) sources: &'a Sources,
+    /// The pipelines, for the first and the last line.
+    pub(crate) title: String,
+    /// How step output is shown.
+    pub(crate) output: OutputStyle,
+    /// The time that ages are counted from.
+    pub(crate) now: Timestamp,
+    running: BTreeSet<StepId>,
+    kept: BTreeMap<StepId, Vec<u8>>,
+    /// Fresh steps that are not listed one by one; `None` if they are.
+    fold: Option<usize>,
+}
+
+impl<'a> Human<'a> {
+    /// A listener that has heard nothing yet.
+    pub(crate) fn new(
+        shell: &'a mut Shell,
+        names: &'a Names,
+        sources: &'a Sources,
+        title: String,
+        output: OutputStyle,
+        now: Timestamp,
+    ) -> Self {
+        let (running, kept) = (BTreeSet::new(), BTreeMap::new());
+        Self { shell, names, sources, title, output, now, running, kept, fold: None }
+    }
+
+    fn planned(&mut self, steps: &[Planned]) {
+        self.shell.status(Verb::Planning, &format!("{} ({})", self.title, count(steps.len(), "step")));
+        let fresh = steps.iter().filter(|step| step.decision == Decision::Fresh).count();
+        if fresh >= MANY && self.shell.verbosity < Verbosity::Verbose {
+            self.fold = Some(0);
+        }
+    }
+
+    fn started(&mut self, step: StepId, why: &[Why], attempt: u32) {
+        if attempt == 1 {
+            self.unfold();
+            let message = format!("{} ({})", self.names.of(step), reasons(why, self.shell.verbosity));
+            self.shell.status(Verb::Running, &message);
+        }
+        self.running.insert(step);
+    }
+
+    fn output(&mut self, step: StepId, bytes: &[u8]) {
+        match self.output {
+            OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(step, bytes),
+            OutputStyle::Lines => self.shell.raw(bytes),
+            OutputStyle::Grouped | OutputStyle::Failures => {
+                self.kept.entry(step).or_default().extend_from_slice(bytes);
+            }
+        }
+    }
+
+    fn print_prefixed(&mut self, step: StepId, bytes: &[u8]) {
+        let name = self.names.of(step);
+        let mut text = Vec::with_capacity(bytes.len() + name.len() + 3);
+        for line in bytes.split_inclusive(|b| *b == b'\n') {
+            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(b" | ");
+            text.extend_from_slice(line);
+            if !line.ends_with(b"\n") {
+                text.push(b'\n');
+            }
+        }
+        self.shell.raw(&text);
+    }
+
+    fn finished(&mut self, finished: &Finished) {
+        let name = self.names.of(finished.step).to_owned();
+        self.running.remove(&finished.step);
+        let kept = self.kept.remove(&finished.step).unwrap_or_default();
+        if self.output == OutputStyle::Grouped || finished.outcome == Outcome::Failed {
+            self.shell.raw(&kept);
+        }
+        match finished.outcome {
+            Outcome::Fresh => match &mut self.fold {
+                Some(folded) => *folded += 1,
+                None => self.shell.status(Verb::Fresh, &format!("{name}{}", reused(finished.reused, self.now))),
+            },
+            Outcome::Restored => {
+                self.unfold();
+                self.shell.status(Verb::Restored, &format!("{name}{}", reused(finished.reused, self.now)));
+            }
+            Outcome::Ran => self.shell.status(Verb::Ran, &format!("{name} in {}", elapsed(finished.duration))),
+            Outcome::Failed => {
+                let failure = finished.failure.as_deref().unwrap_or("for an unknown reason");
+                let message = format!("{name} in {}: {failure}", elapsed(finished.duration));
+                self.shell.status_always(Verb::Failed, &message);
+            }
+            Outcome::Skipped => {
+                let why = finished.failure.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+                self.shell.status(Verb::Skipped, &format!("{name}{why}"));
+            }
+        }
+    }
+
+    /// Says how many steps were fresh since it was last said.
+    fn unfold(&mut self) {
+        if let Some(folded @ 1..) = self.fold {
+            self.shell.status(Verb::Fresh, &count(folded, "step"));
+            self.fold = Some(0);
+        }
+    }
+
+    fn run_finished(&mut self, summary: &Summary) {
+        self.unfold();
+        let cached = summary.fresh + summary.restored;
+        let parts: Vec<String> =
+            [(summary.ran, "ran"), (cached, "cached"), (summary.failed, "failed"), (summary.skipped, "skipped")]
+                .into_iter()
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, what)| format!("{number} {what}"))
+                .collect();
+        let what = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+        let saved = match summary.saved {
+            Duration::ZERO => String::new(),
+            time => format!(" (saved {})", saved(time)),
+        };
+        let message = format!("{}: {what} in {}{saved}", self.title, elapsed(summary.duration));
+        if summary.success {
+            self.shell.status(Verb::Finished, &message);
+        } else {
+            self.shell.error(&message);
+        }
+    }
+}
+
+/// The first reason, or all of them.
+pub(crate) fn reasons(why: &[Why], verbosity: Verbosity) -> String {
+    match why {
+        [first, ..] if verbosity < Verbosity::Verbose => first.to_string(),
+        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// ` (run 12, 3h ago, saves 1.2s)`
+pub(crate) fn reused(reused: Option<Reused>, now: Timestamp) -> String {
+    let Some(reused) = reused else { return String::new() };
+    let age = Duration::from_millis(now.0.saturating_sub(reused.ended.0).max(0).unsigned_abs());
+    format!(" (run {}, {} ago, saves {})", reused.run, age_text(age), saved(reused.saved))
+}
+
+impl Listener for Human<'_> {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Planned(steps) => self.planned(steps),
+            Event::Blocking { on, holder } => {
+                let holder = holder.as_ref().map(|holder| format!(", held by {holder}")).unwrap_or_default();
+                self.shell.status(Verb::Blocking, &format!("waiting for {on}{holder}"));
+            }
+            Event::Started { step, why, attempt } => self.started(*step, why, *attempt),
+            Event::Output { step, bytes } => self.output(*step, bytes),
+            Event::Retrying { step, attempt, failure, delay } => {
+                let name = self.names.of(*step);
+                let delay = if delay.is_zero() { String::new() } else { format!(", again in {}", saved(*delay)) };
+                self.shell.status(Verb::Retrying, &format!("{name} (try {attempt}: {failure}{delay})"));
+            }
+            Event::Finished(finished) => self.finished(finished),
+            Event::Warning(diagnostic) => self.shell.line(&diagnose::render(diagnostic, self.sources)),
+            Event::Note(text) => self.shell.note(text),
+            Event::RunFinished(summary) => self.run_finished(summary),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! How times, sizes and step names read.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use zen_core::model::{Model, StepId};
+
+/// `0.93s`, `1m 02s`: as cargo has it.
+pub(crate) fn elapsed(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds >= 60 {
+        format!("{}m {:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{:.2}s", duration.as_secs_f64())
+    }
+}
+
+/// `1.2s`: a time that was saved, to the precision that anybody cares for.
+pub(crate) fn saved(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{:.2}s", duration.as_secs_f64())
+    } else if duration < Duration::from_secs(60) {
+        format!("{:.1}s", duration.as_secs_f64())
+    } else {
+        elapsed(duration)
+    }
+}
+
+/// `12.3 MiB`
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `1 step`, `2 steps`
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// What steps are called on the screen: the name alone where no other step of the run has it.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashMap<StepId, String>);
+
+impl Names {
+    /// For the steps of one run.
+    pub(crate) fn new(model: &Model, steps: &[StepId]) -> Self {
+        let mut uses: HashMap<&str, usize> = HashMap::new();
+        for step in steps {
+            *uses.entry(&model.step(*step).name).or_default() += 1;
+        }
+        let name = |step: &StepId| {
+            let step_ = model.step(*step);
+            let short = uses.get(step_.name.as_str()) == Some(&1);
+            (*step, if short { step_.name.clone() } else { step_.display_id.clone() })
+        };
+        Self(steps.iter().map(name).collect())
+    }
+
+    /// The name of a step of the run.
+    pub(crate) fn of(&self, step: StepId) -> &str {
+        self.0.get(&step).map_or("?", String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_well() {
+        assert_eq!(elapsed(Duration::from_millis(934)), "0.93s");
+        assert_eq!(elapsed(Duration::from_secs(62)), "1m 02s");
+        assert_eq!(saved(Duration::from_millis(1234)), "1.2s");
+        assert_eq!(saved(Duration::from_millis(34)), "0.03s");
+        assert_eq!(size(5), "5 B");
+        assert_eq!(size(5 << 20), "5.0 MiB");
+        assert_eq!(count(1, "step"), "1 step");
+        assert_eq!(count(0, "step"), "0 steps");
+    }
+}
