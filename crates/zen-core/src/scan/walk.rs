@@ -21,6 +21,33 @@ pub enum SetSpec {
     Paths(PathSet),
     /// The files of a package.
     Tree(PackageTree),
+    /// These files and no others, sorted; a folder of that name is not meant.
+    Files(Vec<RelPath>),
+}
+
+impl SetSpec {
+    /// Does it mean `path`, which the declared output at `place` owns? Asks no ignore file: none concerns outputs.
+    pub fn means_output(&self, path: &RelPath, place: &Place) -> bool {
+        match self {
+            Self::Paths(paths) => paths.matches(path),
+            Self::Files(files) => files.binary_search(path).is_ok(),
+            Self::Tree(tree) => {
+                path.starts_with(&tree.root)
+                    && !tree.exclude.iter().any(|exclude| path.starts_with(exclude))
+                    && belongs(tree, place)
+            }
+        }
+    }
+
+    /// Could it mean something at or below `path`, or above it?
+    pub fn is_near(&self, path: &RelPath) -> bool {
+        let near = |root: &RelPath| root.starts_with(path) || path.starts_with(root);
+        match self {
+            Self::Paths(paths) => paths.include.iter().any(|pattern| near(pattern.prefix())),
+            Self::Files(files) => files.iter().any(|file| file.starts_with(path)),
+            Self::Tree(tree) => near(&tree.root),
+        }
+    }
 }
 
 /// All sets of a scan, and what concerns them all.
@@ -102,12 +129,13 @@ pub fn walk(root: &Path, request: Request<'_>) -> Walked {
 enum Active {
     Pattern { set: u32, pattern: u32 },
     Tree { set: u32, ignored: bool },
+    Exact { set: u32 },
 }
 
 impl Active {
     fn set(self) -> u32 {
         match self {
-            Self::Pattern { set, .. } | Self::Tree { set, .. } => set,
+            Self::Pattern { set, .. } | Self::Tree { set, .. } | Self::Exact { set } => set,
         }
     }
 }
@@ -146,6 +174,12 @@ impl<'a> Walker<'a> {
                 }
                 SetSpec::Tree(tree) => {
                     starts.entry(tree.root.clone()).or_default().push(Active::Tree { set, ignored: false });
+                    matched.push(Vec::new());
+                }
+                SetSpec::Files(files) => {
+                    for file in files {
+                        starts.entry(file.clone()).or_default().push(Active::Exact { set });
+                    }
                     matched.push(Vec::new());
                 }
             }
@@ -187,7 +221,7 @@ impl<'a> Walker<'a> {
         match start.to_path(self.root).symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => {
                 active.retain_mut(|active| self.descend(active, start, &places, chain.as_ref()));
-                active.extend(here());
+                active.extend(here().filter(|active| !matches!(active, Active::Exact { .. })));
                 active.sort_by_key(|active| active.set());
                 places.extend(self.places.get(start).into_iter().flatten());
                 self.folder(scope, start.clone(), active, places, chain);
@@ -294,6 +328,8 @@ impl<'a> Walker<'a> {
             let is_member = match *active {
                 Active::Pattern { set, pattern } => self.pattern_means(set, pattern, &path, known),
                 Active::Tree { set, ignored } => self.tree_means(set, ignored, &path, places, chain),
+                // Dropped on the way into a folder, so what is left of it is the file itself.
+                Active::Exact { .. } => true,
             };
             if is_member && !known {
                 batch.members.push((active.set(), index));
@@ -347,6 +383,7 @@ impl<'a> Walker<'a> {
     /// May `active` still find something in the folder `path`? Updates what it knows on the way down.
     fn descend(&self, active: &mut Active, path: &RelPath, places: &[&Place], chain: Option<&Arc<Chain>>) -> bool {
         match active {
+            Active::Exact { .. } => false,
             Active::Pattern { set, pattern } => {
                 let SetSpec::Paths(paths) = &self.request.sets[*set as usize] else { return false };
                 paths.include[*pattern as usize].may_match_below(path)
