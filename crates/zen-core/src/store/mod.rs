@@ -1,5 +1,27 @@
 //! The store: content-addressed objects and the records that point to them. Knows no steps and no workspace.
 
+pub mod check;
+
+mod files;
+
+pub mod gc;
+
+pub mod local;
+
+pub mod lock;
+
+pub mod log;
+
+pub mod place;
+
+pub mod records;
+
+#[cfg(test)]
+mod testing;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use crate::digest::Digest;
