@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::files;
-use super::place::{Place, StoreError};
+use super::place::{Place, StoreError, mark};
 use super::records::Records;
 use super::{FetchError, Objects};
 use crate::digest::Digest;
@@ -110,13 +110,12 @@ impl LocalStore {
     /// What opening or locking met.
     pub fn in_use(&self) -> io::Result<InUse> {
         if !self.writable {
-            return Ok(InUse { _file: None });
+            return Ok(InUse { _file: None, place: None });
         }
         let file = self.open_use_lock()?;
         match files::retry(|| file.lock_shared()) {
-            Ok(()) => Ok(InUse { _file: Some(file) }),
-            Err(e) if files::is_unsupported(&e) => Ok(InUse { _file: None }),
-            Err(e) => Err(e),
+            Err(e) if !files::is_unsupported(&e) => Err(e),
+            _ => Ok(InUse { _file: Some(file), place: Some(self.place.clone()) }),
         }
     }
 
@@ -183,6 +182,8 @@ impl LocalStore {
         let from = self.object_path(digest);
         let to = folder.join(digest.to_string());
         if std::fs::rename(&from, &to).is_err() {
+            // No folder yet, or what lies there is of another kind.
+            let _ = std::fs::remove_file(&to);
             let moved = create_folder(&folder).and_then(|()| std::fs::rename(&from, &to));
             if moved.is_err() {
                 let _ = std::fs::remove_file(&from);
@@ -314,6 +315,17 @@ impl Objects for LocalStore {
 #[must_use = "the store is in use only as long as this lives"]
 pub struct InUse {
     _file: Option<File>,
+    place: Option<Place>,
+}
+
+impl Drop for InUse {
+    /// Somebody may have removed the store during the run, and not all of it, since the run went on writing: without the
+    /// marker the next run would refuse what is left.
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take().filter(|place| place.v1().is_dir()) {
+            let _ = mark(&place.dir);
+        }
+    }
 }
 
 /// While it lives, nobody else uses the store.

@@ -200,8 +200,8 @@ fn f11_a_store_that_vanishes_is_misses_and_comes_back() {
     let object = store.put_file(&from).unwrap();
     store.records.append(&[record_of_file(1, "p/s", 0, object)]).unwrap();
     let again: [&dyn Fn(); 4] = [
-        &|| drop(store.put_file(&from).unwrap()),
-        &|| drop(store.put_bytes(b"other").unwrap()),
+        &|| assert_eq!(store.put_file(&from).unwrap(), object),
+        &|| assert_eq!(store.put_bytes(b"other").unwrap(), Digest::of(b"other")),
         &|| store.records.append(&[record(2, "p/s", 0)]).unwrap(),
         &|| drop(store.in_use().unwrap()),
     ];
@@ -217,6 +217,41 @@ fn f11_a_store_that_vanishes_is_misses_and_comes_back() {
         assert!(is_marked(&dir.path().join("store")), "and zen knows it again");
         open(dir.path());
     }
+}
+
+#[test]
+fn f11_a_store_that_is_removed_all_the_time_costs_time_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = std::fs::remove_dir_all(dir.path().join("store"));
+            }
+        });
+        let in_use = store.in_use();
+        for n in 0..300_u32 {
+            let bytes = n.to_le_bytes();
+            // Whatever fails is a miss; what succeeds is right.
+            if let Ok(digest) = store.put_bytes(&bytes)
+                && let Ok(read) = store.read(digest)
+            {
+                assert_eq!(read, bytes);
+            }
+            let _ = store.records.append(&[record(n as u8, "p/s", 0)]);
+            let _ = store.records.refresh();
+            let made = record(n as u8, "p/s", 0);
+            assert!(store.records.get(&[made.key])[0].as_ref().is_none_or(|got| *got == made));
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(in_use);
+    });
+    let _ = store.put_bytes(b"x");
+    drop(store.in_use().unwrap());
+    let store = open(dir.path());
+    let digest = store.put_bytes(b"x").unwrap();
+    assert_eq!(store.read(digest).unwrap(), b"x");
 }
 
 #[test]
