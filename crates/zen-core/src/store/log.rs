@@ -1,7 +1,7 @@
 //! An append-only file of checksummed frames: damage costs the frame that it hits and nothing else. Knows not what
 //! the frames mean.
 //!
-//! A frame is a header of [`HEADER`] bytes (magic, kind, length of the payload, checksum of the payload, checksum of
+//! A frame is a header of 36 bytes (magic, kind, length of the payload, checksum of the payload, checksum of
 //! all that and of the header's own place) and the payload. Its place is in the checksum so that bytes inside a payload
 //! that look like a frame are never taken for one after damage. The first frame holds random bytes: they tell this
 //! file from the one that a compaction puts in its place. Nothing is synced for an append: what a power cut tears off
