@@ -1,10 +1,18 @@
 //! Sets of paths as tables write them: globs, plain paths, directories, `!` exclusions. Knows no disk.
 
+mod overlap;
+
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobMatcher};
+use regex_automata::nfa::thompson::NFA;
 
+use crate::diag::Span;
 use crate::path::{PathError, RelPath, escape};
+pub(crate) use overlap::fold_case;
+pub use overlap::{overlap, overlap_ignoring_case};
 
 /// One glob or plain path, relative to the workspace root.
 ///
@@ -15,6 +23,7 @@ pub struct Pattern {
     text: String,
     prefix: RelPath,
     rest: Rest,
+    span: Option<Span>,
 }
 
 /// What follows the literal prefix.
@@ -25,7 +34,21 @@ enum Rest {
     /// `/` or `/**`: all below the prefix.
     Below,
     /// Something that only a matcher can tell.
-    Glob(Box<GlobMatcher>),
+    Glob(Arc<Wild>),
+}
+
+/// A parsed glob. What it compiles to is made when first asked for: a table of 5,000 globs that a memo answers for
+/// costs no regex.
+struct Wild {
+    glob: Glob,
+    matcher: OnceLock<GlobMatcher>,
+    automaton: OnceLock<NFA>,
+}
+
+impl Wild {
+    fn matcher(&self) -> &GlobMatcher {
+        self.matcher.get_or_init(|| self.glob.compile_matcher())
+    }
 }
 
 /// Why some text is no pattern.
@@ -82,19 +105,33 @@ impl Pattern {
                         reason: "`..` after a wildcard".to_owned(),
                     });
                 }
-                let matcher = GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build().map_err(
-                    |error| PatternError::Syntax { text: text.to_owned(), reason: error.kind().to_string() },
-                )?;
-                (joined(&glob), Rest::Glob(Box::new(matcher.compile_matcher())))
+                let parsed = parse(&glob).map_err(|error| PatternError::Syntax {
+                    text: text.to_owned(),
+                    reason: error.kind().to_string(),
+                })?;
+                let wild = Wild { glob: parsed, matcher: OnceLock::new(), automaton: OnceLock::new() };
+                (joined(&glob), Rest::Glob(Arc::new(wild)))
             }
         };
-        Ok(Self { text, prefix, rest })
+        Ok(Self { text, prefix, rest, span: None })
+    }
+
+    /// Says where it is written; no part of what it means or equals.
+    #[must_use]
+    pub fn written_at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    /// Where it is written, if it is.
+    pub fn span(&self) -> Option<Span> {
+        self.span
     }
 
     /// The pattern that means exactly `path` and all below it.
     pub fn tree(path: &RelPath) -> Self {
         let text = escape(path.as_bytes());
-        Self { text, prefix: path.clone(), rest: if path.is_root() { Rest::Below } else { Rest::Tree } }
+        Self { text, prefix: path.clone(), rest: if path.is_root() { Rest::Below } else { Rest::Tree }, span: None }
     }
 
     /// The folder (or plain path) below which everything that matches lies.
@@ -118,7 +155,7 @@ impl Pattern {
         match &self.rest {
             Rest::Tree => true,
             Rest::Below => !below.is_empty(),
-            Rest::Glob(matcher) => !below.is_empty() && matcher.is_match(crate::path::bytes_path(below)),
+            Rest::Glob(wild) => !below.is_empty() && wild.matcher().is_match(crate::path::bytes_path(below)),
         }
     }
 
@@ -147,10 +184,14 @@ impl Pattern {
     /// The part after the prefix, as the glob engine reads it; `None` for plain paths and whole trees.
     pub fn wild(&self) -> Option<&str> {
         match &self.rest {
-            Rest::Glob(matcher) => Some(matcher.glob().glob()),
+            Rest::Glob(wild) => Some(wild.glob.glob()),
             Rest::Tree | Rest::Below => None,
         }
     }
+}
+
+fn parse(glob: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build()
 }
 
 fn is_wild(part: &str) -> bool {
@@ -189,6 +230,13 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+        self.prefix.hash(state);
+    }
+}
+
 /// A list of patterns from one place: what any of `include` matches and none of `exclude` does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PathSet {
@@ -202,6 +250,16 @@ impl PathSet {
     /// Does it mean `path`?
     pub fn matches(&self, path: &RelPath) -> bool {
         self.include.iter().any(|p| p.matches(path)) && !self.exclude.iter().any(|p| p.matches(path))
+    }
+
+    /// The first pattern of it that has a path in common with `other`, as far as exclusions are plain: an excluded
+    /// tree takes away what lies in it, an excluded glob is not looked at (so the answer errs towards some).
+    pub fn meets(&self, other: &Pattern) -> Option<&Pattern> {
+        let without = |include: &Pattern| {
+            let deeper = if include.prefix().starts_with(other.prefix()) { include.prefix() } else { other.prefix() };
+            self.exclude.iter().any(|gone| gone.is_whole_tree() && deeper.starts_with(gone.prefix()))
+        };
+        self.include.iter().find(|include| overlap(include, other) && !without(include))
     }
 
     /// Has it nothing to find?
