@@ -35,6 +35,10 @@ pub struct Package {
     pub manifest: RelPath,
     /// What cargo can build of it.
     pub targets: Vec<Target>,
+    /// The other members that it depends on by path, in any way but for development. Sorted.
+    pub path_dependencies: Vec<String>,
+    /// The other members that its `[dev-dependencies]` name. Sorted.
+    pub dev_path_dependencies: Vec<String>,
 }
 
 /// One thing that cargo can build.

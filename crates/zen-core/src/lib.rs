@@ -22,6 +22,7 @@ pub mod closure;
 pub mod model;
 
 pub mod key;
+pub mod graph;
 
 pub mod decide;
 

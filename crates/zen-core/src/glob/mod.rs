@@ -252,14 +252,16 @@ impl PathSet {
         self.include.iter().any(|p| p.matches(path)) && !self.exclude.iter().any(|p| p.matches(path))
     }
 
-    /// The first pattern of it that has a path in common with `other`, as far as exclusions are plain: an excluded
-    /// tree takes away what lies in it, an excluded glob is not looked at (so the answer errs towards some).
+    /// The first pattern of it that has a path in common with `other`.
     pub fn meets(&self, other: &Pattern) -> Option<&Pattern> {
-        let without = |include: &Pattern| {
-            let deeper = if include.prefix().starts_with(other.prefix()) { include.prefix() } else { other.prefix() };
-            self.exclude.iter().any(|gone| gone.is_whole_tree() && deeper.starts_with(gone.prefix()))
-        };
-        self.include.iter().find(|include| overlap(include, other) && !without(include))
+        self.include.iter().find(|include| overlap(include, other) && !self.leaves_out(include, other))
+    }
+
+    /// Does an exclusion take away all that `include` and `other` have in common? Only trees are looked at, so for
+    /// excluded globs the answer errs towards no.
+    pub fn leaves_out(&self, include: &Pattern, other: &Pattern) -> bool {
+        let deeper = if include.prefix.starts_with(&other.prefix) { &include.prefix } else { &other.prefix };
+        self.exclude.iter().any(|gone| gone.is_whole_tree() && deeper.starts_with(&gone.prefix))
     }
 
     /// Has it nothing to find?

@@ -1,0 +1,104 @@
+//! Which outputs lie near a path? An index by literal prefix, so that nobody compares all with all. Knows no edges.
+
+use crate::glob::{Pattern, fold_case};
+use crate::model::{Model, Place, StepId};
+use crate::path::RelPath;
+
+/// An output, and the paths that it owns.
+pub(super) struct Owned {
+    pub(super) step: StepId,
+    /// Index into the step's outputs.
+    pub(super) output: usize,
+    pub(super) pattern: Pattern,
+}
+
+/// All outputs, sorted by the prefix below which they lie, in one case: what is near in another case is near.
+pub(super) struct Places {
+    pub(super) all: Vec<Owned>,
+    by_prefix: Vec<(Vec<u8>, usize)>,
+}
+
+impl Places {
+    pub(super) fn new(model: &Model) -> Self {
+        let all: Vec<Owned> = model
+            .step_ids()
+            .flat_map(|step| {
+                let outputs = model.step(step).outputs.iter().enumerate();
+                outputs.map(move |(output, it)| Owned { step, output, pattern: pattern_of(&it.place) })
+            })
+            .collect();
+        let mut by_prefix: Vec<_> =
+            all.iter().enumerate().map(|(at, owned)| (fold_case(owned.pattern.prefix()), at)).collect();
+        by_prefix.sort();
+        Self { all, by_prefix }
+    }
+
+    /// Those whose prefix is `path`, a folder above it, or something below it. Indices into `all`.
+    pub(super) fn near(&self, path: &RelPath) -> impl Iterator<Item = usize> {
+        let key = fold_case(path);
+        let below = if key.is_empty() {
+            &self.by_prefix[self.first(&[0])..]
+        } else {
+            let from = [&key[..], b"/"].concat();
+            let to = [&key[..], &[b'/' + 1]].concat();
+            &self.by_prefix[self.first(&from)..self.first(&to)]
+        };
+        self.covering(&key).into_iter().chain(below.iter().map(|(_, at)| *at))
+    }
+
+    /// Those whose prefix is `path` or a folder above it. Indices into `all`.
+    pub(super) fn around(&self, path: &RelPath) -> Vec<usize> {
+        self.covering(&fold_case(path))
+    }
+
+    fn covering(&self, key: &[u8]) -> Vec<usize> {
+        let mut found = Vec::new();
+        let ends = key.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let whole = (!key.is_empty()).then_some(key.len());
+        for end in std::iter::once(0).chain(ends).chain(whole) {
+            let folder = &key[..end];
+            let same = self.by_prefix[self.first(folder)..].iter().take_while(|(prefix, _)| prefix == folder);
+            found.extend(same.map(|(_, at)| *at));
+        }
+        found
+    }
+
+    fn first(&self, key: &[u8]) -> usize {
+        self.by_prefix.partition_point(|(prefix, _)| &prefix[..] < key)
+    }
+}
+
+/// The paths that `place` owns.
+pub(super) fn pattern_of(place: &Place) -> Pattern {
+    match place {
+        Place::Path { path, .. } => Pattern::tree(path),
+        Place::Glob(pattern) => pattern.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Tables;
+    use super::*;
+
+    #[test]
+    fn near_is_above_and_below_and_nothing_beside() {
+        let mut tables = Tables::new();
+        let step = tables.step("p", "s");
+        for place in ["a", "a-b", "a/x", "a/x/y", "A/X/z", "b/**/*.rs", "a0", "**/*.c"] {
+            tables.output(step, place, place);
+        }
+        let (model, _) = tables.finish();
+        let places = Places::new(&model);
+        let names = |found: Vec<usize>| {
+            let mut names: Vec<_> = found.iter().map(|at| places.all[*at].pattern.to_string()).collect();
+            names.sort();
+            names
+        };
+        let near = |path: &str| names(places.near(&RelPath::new(path).unwrap()).collect());
+        assert_eq!(near("a/x"), ["**/*.c", "A/X/z", "a", "a/x", "a/x/y"]);
+        assert_eq!(near("b/q"), ["**/*.c", "b/**/*.rs"]);
+        assert_eq!(near(".").len(), 8);
+        assert_eq!(names(places.around(&RelPath::new("a/x").unwrap())), ["**/*.c", "a", "a/x"]);
+    }
+}
