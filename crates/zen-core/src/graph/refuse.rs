@@ -106,7 +106,10 @@ pub(super) fn cycle_diagnostic(model: &Model, cycle: &[Edge]) -> Diagnostic {
     let id = |step: StepId| model.step(step).display_id.as_str();
     let path: Vec<_> =
         cycle.first().map(|edge| id(edge.from)).into_iter().chain(cycle.iter().map(|e| id(e.to))).collect();
-    let mut problem = Diagnostic::error(format!("steps wait for each other: {}", path.join(" → ")));
+    let mut problem = Diagnostic::error(match cycle {
+        [edge] => format!("`{}` waits for itself", id(edge.from)),
+        _ => format!("steps wait for each other: {}", path.join(" → ")),
+    });
     for (at, edge) in cycle.iter().enumerate() {
         let why = why(model, edge);
         problem = if at == 0 { problem.at(edge.span, why) } else { problem.and(edge.span, why) };
