@@ -12,7 +12,7 @@ use regex_automata::nfa::thompson::NFA;
 use crate::diag::Span;
 use crate::path::{PathError, RelPath, escape};
 pub(crate) use overlap::fold_case;
-pub use overlap::{overlap, overlap_ignoring_case};
+pub use overlap::{matches_ignoring_case, overlap, overlap_ignoring_case};
 
 /// One glob or plain path, relative to the workspace root.
 ///
@@ -257,11 +257,16 @@ impl PathSet {
         self.include.iter().find(|include| overlap(include, other) && !self.leaves_out(include, other))
     }
 
-    /// Does an exclusion take away all that `include` and `other` have in common? Only trees are looked at, so for
-    /// excluded globs the answer errs towards no.
+    /// Does one exclusion take away all that `include` and `other` have in common? Told of excluded trees, of globs
+    /// that end in `/**` and of the very glob that `other` is; else the answer errs towards no. Who excludes all below a
+    /// path (`!gen/`) is taken to mean a folder there, not a file of that name.
     pub fn leaves_out(&self, include: &Pattern, other: &Pattern) -> bool {
         let deeper = if include.prefix.starts_with(&other.prefix) { &include.prefix } else { &other.prefix };
-        self.exclude.iter().any(|gone| gone.is_whole_tree() && deeper.starts_with(&gone.prefix))
+        self.exclude.iter().any(|gone| match gone.wild() {
+            None => deeper.starts_with(&gone.prefix),
+            // If such a glob matches one path in a folder, whatever it is called, it matches all below that folder.
+            Some(wild) => gone == other || (wild.ends_with("/**") && gone.matches(&deeper.child(b"any"))),
+        })
     }
 
     /// Has it nothing to find?

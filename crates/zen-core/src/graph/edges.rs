@@ -7,7 +7,7 @@ use super::sources::source_roots;
 use super::words::words;
 use super::{Edge, EdgeKind, Via, same_definition};
 use crate::diag::Span;
-use crate::glob::{PathSet, Pattern, overlap};
+use crate::glob::{PathSet, Pattern};
 use crate::layout::Layout;
 use crate::model::{ClosureRequest, InputSource, Model, Step, StepId};
 
@@ -58,8 +58,7 @@ impl<'a> Finder<'a> {
         let mut found: BTreeMap<usize, (Via, Span)> = BTreeMap::new();
         for (set, span) in read_sets(step) {
             for include in &set.include {
-                let covered =
-                    self.covered(include).iter().filter(|at| !set.leaves_out(include, &places.all[**at].pattern));
+                let covered = self.covered(include).iter().filter(|at| !places.all[**at].left_out_by(set, include));
                 for at in covered {
                     found.entry(*at).or_insert((Via::Files, include.span().unwrap_or(span)));
                 }
@@ -94,8 +93,8 @@ impl<'a> Finder<'a> {
             places
                 .near(include.prefix())
                 .filter(|at| {
-                    let place = &places.all[*at].pattern;
-                    (starts_there || !place.prefix().starts_with(target)) && overlap(include, place)
+                    let owned = &places.all[*at];
+                    (starts_there || !owned.pattern.prefix().starts_with(target)) && owned.covered_by(include)
                 })
                 .collect()
         })

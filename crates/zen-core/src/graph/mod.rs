@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use crate::diag::{Diagnostic, Span};
 use crate::layout::Layout;
 use crate::model::{Command, InputSource, Model, Step, StepId};
+use crate::path::RelPath;
 pub use select::{Request, SelectError, Selection};
 pub use sources::{SourceRoots, source_roots};
 pub use words::{Word, words};
@@ -78,6 +79,7 @@ pub struct Graph {
     downstream: Adjacent,
     /// Outputs that overlap, of steps that no single name selects together.
     apart: Vec<refuse::Clash>,
+    places: places::Places,
 }
 
 /// Edges grouped by one of their ends.
@@ -112,8 +114,9 @@ impl Graph {
             upstream: Adjacent::new(edges.clone(), steps, |e| e.to, |e| e.from),
             downstream: Adjacent::new(edges, steps, |e| e.from, |e| e.to),
             apart: Vec::new(),
+            places,
         };
-        let (apart, problems) = refuse::refuse(&graph, model, &places);
+        let (apart, problems) = refuse::refuse(&graph, model);
         graph.apart = apart;
         (graph, problems)
     }
@@ -126,6 +129,16 @@ impl Graph {
     /// What waits for `step`, sorted by downstream step, then kind.
     pub fn downstream(&self, step: StepId) -> &[Edge] {
         self.downstream.of(step)
+    }
+
+    /// The outputs that own `path`, as step and index into its outputs, sorted. Where it is read by a step that has no
+    /// edge from them, the run has revealed an overlap.
+    pub fn owners(&self, path: &RelPath) -> Vec<(StepId, usize)> {
+        let around = self.places.around(path).into_iter().map(|at| &self.places.all[at]);
+        let mut owners: Vec<_> =
+            around.filter(|owned| owned.pattern.matches(path)).map(|owned| (owned.step, owned.output)).collect();
+        owners.sort_unstable();
+        owners
     }
 
     /// `steps` with all that they need, directly or not.

@@ -1,18 +1,56 @@
 //! Which outputs lie near a path? An index by literal prefix, so that nobody compares all with all. Knows no edges.
 
-use crate::glob::{Pattern, fold_case};
+use crate::glob::{PathSet, Pattern, fold_case, matches_ignoring_case, overlap, overlap_ignoring_case};
 use crate::model::{Model, Place, StepId};
 use crate::path::RelPath;
 
 /// An output, and the paths that it owns.
+#[derive(Debug, Clone)]
 pub(super) struct Owned {
     pub(super) step: StepId,
     /// Index into the step's outputs.
     pub(super) output: usize,
     pub(super) pattern: Pattern,
+    /// Is it a path whose name has an extension? Nothing is known of what a step makes before it ran, but if every
+    /// `model.json` might be a folder with anything in it, `**/*.rs` would cover it. So it is taken for a file by
+    /// whoever does not look below it; if it is a folder after all, the run reveals it.
+    like_file: bool,
+}
+
+impl Owned {
+    /// May `read` mean some of it?
+    pub(super) fn covered_by(&self, read: &Pattern) -> bool {
+        let path = self.pattern.prefix();
+        if self.like_file && !read.prefix().starts_with(path) {
+            read.matches(path)
+        } else {
+            overlap(read, &self.pattern)
+        }
+    }
+
+    /// Does `set`, of which `include` covers it, leave it out again?
+    pub(super) fn left_out_by(&self, set: &PathSet, include: &Pattern) -> bool {
+        let path = self.pattern.prefix();
+        let as_file = self.like_file && path.starts_with(include.prefix());
+        set.leaves_out(include, &self.pattern) || (as_file && set.exclude.iter().any(|gone| gone.matches(path)))
+    }
+
+    /// May both own the same path, on a file system that folds case?
+    pub(super) fn clashes_with(&self, other: &Self) -> bool {
+        let (a, b) = (&self.pattern, &other.pattern);
+        let deeper = |a: &Pattern, b: &Pattern| fold_case(a.prefix()).len() >= fold_case(b.prefix()).len();
+        if self.like_file && !b.is_plain() && !deeper(b, a) {
+            matches_ignoring_case(b, a.prefix())
+        } else if other.like_file && !a.is_plain() && !deeper(a, b) {
+            matches_ignoring_case(a, b.prefix())
+        } else {
+            overlap_ignoring_case(a, b)
+        }
+    }
 }
 
 /// All outputs, sorted by the prefix below which they lie, in one case: what is near in another case is near.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Places {
     pub(super) all: Vec<Owned>,
     by_prefix: Vec<(Vec<u8>, usize)>,
@@ -24,7 +62,7 @@ impl Places {
             .step_ids()
             .flat_map(|step| {
                 let outputs = model.step(step).outputs.iter().enumerate();
-                outputs.map(move |(output, it)| Owned { step, output, pattern: pattern_of(&it.place) })
+                outputs.map(move |(output, it)| owned(step, output, &it.place))
             })
             .collect();
         let mut by_prefix: Vec<_> =
@@ -66,6 +104,13 @@ impl Places {
     fn first(&self, key: &[u8]) -> usize {
         self.by_prefix.partition_point(|(prefix, _)| &prefix[..] < key)
     }
+}
+
+fn owned(step: StepId, output: usize, place: &Place) -> Owned {
+    // A dot in front hides, it starts no extension.
+    let dotted = |path: &RelPath| path.file_name().is_some_and(|name| name.iter().skip(1).any(|byte| *byte == b'.'));
+    let like_file = matches!(place, Place::Path { path, folder: false } if dotted(path));
+    Owned { step, output, pattern: pattern_of(place), like_file }
 }
 
 /// The paths that `place` owns.

@@ -9,7 +9,7 @@ use super::places::{Places, pattern_of};
 use super::select::expand;
 use super::{Edge, EdgeKind, Graph, Via, same_definition};
 use crate::diag::Diagnostic;
-use crate::glob::{Pattern, overlap, overlap_ignoring_case};
+use crate::glob::{Pattern, overlap};
 use crate::model::{InputSource, Model, Output, PipelineId, Place, StepId};
 
 /// Two outputs that own a path in common.
@@ -20,13 +20,13 @@ pub(super) struct Clash {
 }
 
 /// The problems, and the clashes that are none as long as no run selects both.
-pub(super) fn refuse(graph: &Graph, model: &Model, places: &Places) -> (Vec<Clash>, Vec<Diagnostic>) {
+pub(super) fn refuse(graph: &Graph, model: &Model) -> (Vec<Clash>, Vec<Diagnostic>) {
     let mut problems = group_cycles(model);
     let selections = Selections { graph, model, by_name: OnceCell::new() };
     problems.extend(step_cycles(graph, model, &selections));
     problems.extend(model.step_ids().flat_map(|step| in_place(model, step)));
     let mut apart = Vec::new();
-    for clash in clashes(model, places) {
+    for clash in clashes(model, &graph.places) {
         let (a, b) = (clash.first.0, clash.second.0);
         if model.step(a).pipeline == model.step(b).pipeline {
             problems.push(clash_diagnostic(model, clash));
@@ -186,7 +186,7 @@ fn clashes(model: &Model, places: &Places) -> BTreeSet<Clash> {
         for near in places.near(one.pattern.prefix()).filter(|near| *near > at) {
             let other = &places.all[near];
             let (a, b) = (model.step(one.step), model.step(other.step));
-            if !overlap_ignoring_case(&one.pattern, &other.pattern) {
+            if !one.clashes_with(other) {
                 continue;
             }
             let same_place = a.outputs[one.output].place == b.outputs[other.output].place;
