@@ -91,12 +91,17 @@ impl Places {
 
     fn covering(&self, key: &[u8]) -> Vec<usize> {
         let mut found = Vec::new();
+        let mut rest = &self.by_prefix[..];
         let ends = key.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let whole = (!key.is_empty()).then_some(key.len());
         for end in std::iter::once(0).chain(ends).chain(whole) {
             let folder = &key[..end];
-            let same = self.by_prefix[self.first(folder)..].iter().take_while(|(prefix, _)| prefix == folder);
-            found.extend(same.map(|(_, at)| *at));
+            rest = &rest[rest.partition_point(|(prefix, _)| &prefix[..] < folder)..];
+            if !rest.first().is_some_and(|(prefix, _)| prefix.starts_with(folder)) {
+                // Nothing lies there, so nothing lies deeper.
+                break;
+            }
+            found.extend(rest.iter().take_while(|(prefix, _)| prefix == folder).map(|(_, at)| *at));
         }
         found
     }

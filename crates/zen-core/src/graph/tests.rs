@@ -64,12 +64,34 @@ fn f_10_reads_that_cover_an_output_are_edges() {
 }
 
 #[test]
+fn an_output_with_an_extension_is_taken_for_a_file() {
+    let mut t = Tables::new();
+    let [make, all, below, without] = ["make", "all", "below", "without"].map(|name| t.step("p", name));
+    t.output(make, "model", "data/model.json");
+    t.output(make, "gen", "src/gen");
+    t.output(make, "table", "data/table.parquet");
+    t.files(all, &["**/*.rs"]);
+    t.files(below, &["data/table.parquet/*.bin"]);
+    t.files(without, &["data/**", "src/**", "!**/*.json", "!**/gen/**", "!**/*.parquet"]);
+    let (graph, _, problems, _) = build(t);
+    assert_eq!(problems, []);
+    let covered = |step| graph.upstream(step).iter().map(|edge| edge.kind).collect::<Vec<_>>();
+    let path = |output| EdgeKind::Path { need: true, output, via: Via::Files };
+    assert_eq!(covered(all), [path(1)], "`src/gen` may be a folder with sources, `model.json` is none");
+    assert_eq!(covered(below), [path(2)], "who looks below it knows that it is a folder");
+    assert_eq!(covered(without), []);
+    let owners = |path: &str| graph.owners(&RelPath::new(path).unwrap());
+    assert_eq!(owners("data/table.parquet/a.rs"), [(make, 2)], "so that the run can tell");
+    assert_eq!(owners("data/table"), []);
+}
+
+#[test]
 fn words_are_looked_up_from_cwd() {
     let mut t = Tables::new();
     let [make, reader] = ["make", "reader"].map(|name| t.step("p", name));
     t.output(make, "tool", "tools/gen");
     t.run(reader, "../tools/gen && tools/gen");
-    t.at(reader).cwd = crate::path::RelPath::new("sub").unwrap();
+    t.at(reader).cwd = RelPath::new("sub").unwrap();
     assert_eq!(edges(t).len(), 1);
 }
 
@@ -470,4 +492,59 @@ proptest! {
         once.dedup();
         prop_assert_eq!(once.len(), found.order.len());
     }
+
+    #[test]
+    fn f_10_a_path_that_is_read_and_owned_makes_an_edge(
+        outputs in proptest::collection::vec(proptest::sample::select(PLACES.to_vec()), 1..6),
+        reads in proptest::collection::vec(proptest::sample::select(READS.to_vec()), 1..5),
+    ) {
+        let mut t = Tables::new();
+        let reader = t.step("p", "reader");
+        t.files(reader, &reads);
+        for (at, place) in outputs.iter().enumerate() {
+            let maker = t.step("p", &format!("s{at}"));
+            t.output(maker, "x", place);
+        }
+        let (graph, model, ..) = build(t);
+        let names = ["a", "gen", "x.rs", "a.gen.rs", "B"];
+        let folders = names.iter().flat_map(|a| names.map(|b| format!("{a}/{b}")));
+        let paths = folders.clone().flat_map(|folder| names.map(|name| format!("{folder}/{name}")));
+        for path in names.iter().map(|name| (*name).to_owned()).chain(folders).chain(paths) {
+            let path = RelPath::new(path).unwrap();
+            if !model.step(reader).files.matches(&path) {
+                continue;
+            }
+            for (owner, output) in graph.owners(&path) {
+                let edge = graph.upstream(reader).iter().any(|edge| edge.from == owner);
+                // What is taken for a file is asked for its own path alone; who excludes all below a path means the path.
+                let place = model.step(owner).outputs[output].place.root();
+                let below = place.child(b"any");
+                let hidden = if *place == path {
+                    model.step(reader).files.exclude.iter().any(|gone| gone.matches(&below))
+                } else {
+                    place.to_string().ends_with(".rs")
+                };
+                prop_assert!(edge || hidden, "{path} is read and belongs to {place}");
+            }
+        }
+    }
 }
+
+const PLACES: [&str; 9] =
+    ["a", "a/x.rs", "gen", "gen/a/x.rs", "a/*.rs", "**/gen/*", "gen/**/a.gen.rs", "B/gen", "x.rs"];
+
+const READS: [&str; 13] = [
+    "a",
+    "gen/",
+    "**/*.rs",
+    "*/gen/**",
+    "gen/?",
+    "{a,gen}/x.rs",
+    "**",
+    "!gen/",
+    "!**/*.gen.rs",
+    "!a/x.rs",
+    "!**/gen/**",
+    "!*/x.rs",
+    "!B/**",
+];
