@@ -35,9 +35,9 @@ pub struct Package {
     pub manifest: RelPath,
     /// What cargo can build of it.
     pub targets: Vec<Target>,
-    /// The other members that it depends on by path, in any way but for development. Sorted.
+    /// Other members that it depends on by path, to build or to run; sorted.
     pub path_dependencies: Vec<String>,
-    /// The other members that its `[dev-dependencies]` name. Sorted.
+    /// Other members that it depends on by path as dev-dependencies; sorted.
     pub dev_path_dependencies: Vec<String>,
 }
 

@@ -23,6 +23,7 @@ pub mod model;
 
 pub mod key;
 pub mod graph;
+pub mod closure;
 
 pub mod decide;
 
@@ -35,3 +36,5 @@ pub mod schedule;
 pub mod scan;
 
 pub mod store;
+
+pub mod workspace;
