@@ -118,11 +118,7 @@ fn parse_dep_info(text: &[u8]) -> Vec<PathBuf> {
 /// The files of the workspace among `dep_info` for which `contains` is false, sorted: the key lacks them. What lies
 /// below the target directory was made by the build itself. A folder that a build script watches stands for its files,
 /// as far as no `.gitignore` leaves them out.
-pub fn undeclared(
-    workspace: &Workspace,
-    dep_info: &[PathBuf],
-    contains: &dyn Fn(&RelPath) -> bool,
-) -> Vec<RelPath> {
+pub fn undeclared(workspace: &Workspace, dep_info: &[PathBuf], contains: &dyn Fn(&RelPath) -> bool) -> Vec<RelPath> {
     let root = &workspace.root;
     let mut out = BTreeSet::new();
     let mut look = |path: &Path| {
@@ -216,8 +212,7 @@ mod tests {
         let output = ws.tools.output("cargo".as_ref(), &args, &workspace.root, &workspace.env).unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let artifacts = parse_artifacts(&output.stdout);
-        let built: Vec<_> =
-            artifacts.iter().filter(|artifact| artifact.is(build.target.as_ref().unwrap())).collect();
+        let built: Vec<_> = artifacts.iter().filter(|artifact| artifact.is(build.target.as_ref().unwrap())).collect();
         assert_eq!(built.len(), 1, "{artifacts:?}");
         let executable = built[0].executable.as_ref().unwrap();
         assert!(executable.is_file());

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use semver::{Version, VersionReq};
 use toml::{Table, Value};
 
+use super::Workspace;
 use super::config::{Config, ConfigError};
 use super::lockfile::Lock;
-use super::manifests::{Manifest, Manifests, join, resolver, root_facts};
+use super::manifests::{Dependency, Manifest, Manifests, join, resolver, root_facts};
 use super::toolchain::{ToolchainError, Toolchains, release};
-use super::Workspace;
 use crate::closure::{Closure, Fact, PackageTree};
 use crate::layout::{Package, TargetKind};
 use crate::model::{BuildTarget, ClosureRequest};
@@ -32,6 +32,8 @@ pub struct Closures<'w> {
 #[derive(Debug, Default)]
 struct Known {
     manifests: Manifests,
+    /// By folder, and whether dev-dependencies count.
+    pieces: HashMap<(RelPath, bool), Arc<Piece>>,
     lock: Option<Result<Arc<Lock>, ClosureError>>,
     /// Was cargo asked to bring the lock file up to date?
     synced: bool,
@@ -92,6 +94,17 @@ pub enum ClosureError {
     Config(#[from] ConfigError),
 }
 
+/// What one package brings to every closure that reaches it.
+#[derive(Debug)]
+struct Piece {
+    manifest: Manifest,
+    is_member: bool,
+    fact: Fact,
+    dependencies: Vec<Dependency>,
+    /// The part of its folder that counts when it is only depended on.
+    tree: PackageTree,
+}
+
 /// What of the requested package itself counts.
 #[derive(Clone, Copy)]
 struct Scope<'r> {
@@ -137,15 +150,12 @@ impl<'w> Closures<'w> {
 
     fn compute(&self, known: &mut Known, request: &ClosureRequest) -> Result<Closure, ClosureError> {
         let Workspace { root: ws, layout, .. } = self.workspace;
-        let asked =
-            layout.package(&request.package).ok_or_else(|| ClosureError::NoPackage(request.package.clone()))?;
+        let asked = layout.package(&request.package).ok_or_else(|| ClosureError::NoPackage(request.package.clone()))?;
         let root = known.manifests.read(ws, &RelPath::root())?;
         let (config_fact, config_patch) = self.config(known, &request.cwd)?;
         let lock = self.lock(known)?;
 
-        let dev = request.with_dev
-            || matches!(request.target, Some(BuildTarget::Example(_)))
-            || resolver(&root) == "1";
+        let dev = request.with_dev || matches!(request.target, Some(BuildTarget::Example(_))) || resolver(&root) == "1";
         let mut facts = root_facts(&root);
         facts.push(config_fact);
         let toolchain = self.toolchains.toolchain(&request.cwd)?;
@@ -164,25 +174,31 @@ impl<'w> Closures<'w> {
             if trees.contains_key(&dir) {
                 continue;
             }
-            let member = layout.packages.iter().find(|package| package.dir == dir);
-            let manifest = known.manifests.package(ws, &dir, member.is_some())?;
             let is_asked = dir == asked.dir;
-            let scope = is_asked.then_some(Scope { target: request.target.as_ref(), with_dev: request.with_dev });
-            trees.insert(dir, self.tree(&manifest, member, scope));
-            facts.push(manifest.fact(is_asked && dev));
+            let piece = self.piece(known, &dir, is_asked && dev)?;
+            let manifest = &piece.manifest;
+            let tree = if is_asked {
+                let scope = Scope { target: request.target.as_ref(), with_dev: request.with_dev };
+                self.tree(manifest, Some(asked), Some(scope))
+            } else {
+                piece.tree.clone()
+            };
+            trees.insert(dir, tree);
+            facts.push(piece.fact.clone());
 
             let at = lock.path_package(&manifest.name, &manifest.version);
             let entries: Vec<usize> = at.map(|at| lock.dependencies(at).collect()).unwrap_or_default();
-            for dependency in manifest.dependencies(ws, is_asked && dev)? {
-                if let Some(path) = dependency.path {
-                    todo.push(path);
+            for dependency in &piece.dependencies {
+                if let Some(path) = &dependency.path {
+                    todo.push(path.clone());
                     continue;
                 }
                 let named: Vec<usize> =
                     entries.iter().copied().filter(|at| lock.entry(*at).name == dependency.package).collect();
                 // Cargo locks all that its members name, and of other path packages only what is switched on.
-                if named.is_empty() && member.is_some() {
-                    return Err(ClosureError::NotLocked { package: manifest.name, dependency: dependency.package });
+                if named.is_empty() && piece.is_member {
+                    let (package, dependency) = (manifest.name.clone(), dependency.package.clone());
+                    return Err(ClosureError::NotLocked { package, dependency });
                 }
                 locked.extend(meant(&lock, named, dependency.version.as_deref()));
             }
@@ -202,6 +218,25 @@ impl<'w> Closures<'w> {
         facts.extend(lock.facts(&locked));
         facts.sort();
         Ok(Closure { trees: trees.into_values().collect(), facts })
+    }
+
+    fn piece(&self, known: &mut Known, dir: &RelPath, dev: bool) -> Result<Arc<Piece>, ClosureError> {
+        let at = (dir.clone(), dev);
+        if let Some(piece) = known.pieces.get(&at) {
+            return Ok(piece.clone());
+        }
+        let Workspace { root: ws, layout, .. } = self.workspace;
+        let member = layout.packages.iter().find(|package| package.dir == *dir);
+        let manifest = known.manifests.package(ws, dir, member.is_some())?;
+        let piece = Arc::new(Piece {
+            is_member: member.is_some(),
+            fact: manifest.fact(dev),
+            dependencies: manifest.dependencies(ws, dev)?,
+            tree: self.tree(&manifest, member, None),
+            manifest,
+        });
+        known.pieces.insert(at, piece.clone());
+        Ok(piece)
     }
 
     /// Where a path package lies that no manifest names by path: it is a member, or a patch puts it in place.

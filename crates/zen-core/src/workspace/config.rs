@@ -15,8 +15,20 @@ use crate::digest::FieldHasher;
 /// What cannot influence what a build makes, or is a secret: it stays out of keys. Registries and sources only say
 /// where a crate is fetched from; its bytes are fixed by the checksum in the lock file.
 const NO_INFLUENCE: [&str; 14] = [
-    "alias", "cache", "cargo-new", "credential-alias", "doc", "future-incompat-report", "git", "http", "include",
-    "install", "net", "registries", "registry", "term",
+    "alias",
+    "cache",
+    "cargo-new",
+    "credential-alias",
+    "doc",
+    "future-incompat-report",
+    "git",
+    "http",
+    "include",
+    "install",
+    "net",
+    "registries",
+    "registry",
+    "term",
 ];
 const NO_INFLUENCE_IN_BUILD: [&str; 6] =
     ["build-dir", "dep-info-basedir", "incremental", "jobs", "rustc-wrapper", "target-dir"];

@@ -220,7 +220,10 @@ pub(super) fn root_facts(root: &Table) -> Vec<Fact> {
 /// The resolver's version: what the root says, else what its edition implies.
 pub(super) fn resolver(root: &Table) -> &str {
     let package = root.get("package");
-    let explicit = root.get("workspace").and_then(|workspace| workspace.get("resolver")).or(package.and_then(|p| p.get("resolver")));
+    let explicit = root
+        .get("workspace")
+        .and_then(|workspace| workspace.get("resolver"))
+        .or(package.and_then(|p| p.get("resolver")));
     let edition = package.and_then(|package| {
         let edition = package.get("edition")?;
         edition.as_str().or_else(|| root.get("workspace")?.get("package")?.get("edition")?.as_str())

@@ -183,11 +183,8 @@ fn translate(metadata: &Metadata, config: Option<&Config>) -> Result<Answer, Wor
     }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     let target_dir = normalised(metadata.target_directory.as_std_path());
-    let layout = Layout {
-        target_dir: relative(&target_dir)?,
-        zen_dir: relative(&zen_dir(&root, &target_dir))?,
-        packages,
-    };
+    let layout =
+        Layout { target_dir: relative(&target_dir)?, zen_dir: relative(&zen_dir(&root, &target_dir))?, packages };
     let config_files = config.map(|config| config.files.clone()).unwrap_or_default();
     let tables = find_tables(&root, &layout)?;
     Ok(Answer { root, target_dir, layout, config_files, tables })

@@ -6,6 +6,8 @@
 #![expect(clippy::disallowed_methods, reason = "an edge: looks for manifests and reads them")]
 
 mod build;
+#[cfg(test)]
+mod closure_tests;
 mod closures;
 mod config;
 mod environment;
@@ -17,8 +19,8 @@ mod metadata;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod tools;
 mod toolchain;
+mod tools;
 
 use std::ffi::OsString;
 use std::io;

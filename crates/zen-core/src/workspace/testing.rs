@@ -20,9 +20,8 @@ impl Ws {
     /// An empty folder called `name`, with a home of its own.
     pub(super) fn empty(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let passed = std::env::vars_os().filter(|(key, _)| {
-            key.to_str().is_some_and(|key| !key.starts_with("CARGO") && !key.starts_with("RUST"))
-        });
+        let passed = std::env::vars_os()
+            .filter(|(key, _)| key.to_str().is_some_and(|key| !key.starts_with("CARGO") && !key.starts_with("RUST")));
         let mut env: Environment = passed.collect();
         // The real compiler without rustup: which would look for toolchains in the home that we replace.
         let sysroot = std::process::Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();

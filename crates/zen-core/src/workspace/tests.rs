@@ -89,7 +89,10 @@ fn cargo_is_not_asked_again_from_wherever_one_starts() {
     for start in ["", "crates", "crates/a", "crates/b/src"] {
         let again = ws.discover_in(start).unwrap();
         assert_eq!(ws.ran(), [""; 0], "cargo must not be asked from `{start}`");
-        assert_eq!((again.root, again.target_dir, again.layout), (first.root.clone(), first.target_dir.clone(), first.layout.clone()));
+        assert_eq!(
+            (again.root, again.target_dir, again.layout),
+            (first.root.clone(), first.target_dir.clone(), first.layout.clone())
+        );
     }
 }
 
@@ -120,7 +123,9 @@ fn cargo_is_asked_again_when_something_changed_that_it_reads() {
     expect(&ws, true, "an edit of a member's manifest");
     ws.write("Cargo.toml", "[workspace]\nresolver = \"2\"\nmembers = [\"crates/*\"]\n");
     expect(&ws, true, "an edit of the root's manifest");
-    for file in ["src/main.rs", "src/bin/x.rs", "src/bin/y/main.rs", "tests/t.rs", "examples/e.rs", "benches/b.rs", "build.rs"] {
+    for file in
+        ["src/main.rs", "src/bin/x.rs", "src/bin/y/main.rs", "tests/t.rs", "examples/e.rs", "benches/b.rs", "build.rs"]
+    {
         ws.write(&format!("crates/b/{file}"), "fn main() {}");
         let workspace = expect(&ws, true, file);
         let src = RelPath::new(format!("crates/b/{file}")).unwrap();

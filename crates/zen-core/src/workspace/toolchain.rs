@@ -1,15 +1,16 @@
 //! Which rustc a folder gets, in full: `rustc -vV`, and the memo of it. Knows not what is compiled.
 
 use std::collections::HashMap;
+use std::env::consts::{ARCH, EXE_SUFFIX, OS};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::Workspace;
 use super::config::{Config, ConfigError};
 use super::environment::{Environment, rustup_home};
 use super::memo::{self, Freshness, Memo, Subject};
-use super::tools::{candidates, find_program};
+use super::tools::find_program;
+use super::{Workspace, canonical};
 use crate::digest::Digest;
 use crate::path::RelPath;
 
@@ -84,9 +85,10 @@ impl<'w> Toolchains<'w> {
         let rustc = config.rustc.clone().unwrap_or_else(|| "rustc".into());
         let name = format!("toolchain-memo-{}", &Digest::of(cwd.as_bytes()).to_string()[..16]);
         let path = self.workspace.zen_dir().join(name);
-        // The compiler and the configuration files that name it are part of the value: they are read anew anyway.
-        if let Some(mut memo) = Memo::<(OsString, String)>::load(&path, DOMAIN)
-            && memo.value.0 == rustc
+        // Which program that is, is looked up anew: PATH may change and lead to the same one.
+        let found = find_program(&rustc, &folder, env);
+        if let (Some(found), Some(mut memo)) = (&found, Memo::<(PathBuf, String)>::load(&path, DOMAIN))
+            && memo.value.0 == *found
         {
             match memo.check(env) {
                 Freshness::Stale => {}
@@ -98,11 +100,12 @@ impl<'w> Toolchains<'w> {
                 Freshness::Current => return Ok(memo.value.1),
             }
         }
+        let found = found.unwrap_or_else(|| rustc.clone().into());
         let ((_, text), memo) = memo::answer(env, || {
             let text = self.ask(&rustc, &["-vV"], cwd)?;
             let sysroot = self.ask(&rustc, &["--print", "sysroot"], cwd)?;
-            let subjects = subjects(&rustc, &folder, Path::new(sysroot.trim()), env);
-            Ok::<_, ToolchainError>(((rustc.clone(), text), Some(subjects)))
+            let subjects = subjects(&found, &folder, Path::new(sysroot.trim()), env);
+            Ok::<_, ToolchainError>(((found.clone(), text), subjects))
         })?;
         if let Some(memo) = memo
             && self.workspace.create_zen_dir().is_ok()
@@ -129,18 +132,17 @@ impl<'w> Toolchains<'w> {
     }
 }
 
-/// What decides which rustc is found in `folder`, and the one that it was.
-fn subjects(rustc: &OsStr, folder: &Path, sysroot: &Path, env: &Environment) -> Vec<Subject> {
-    let mut out: Vec<Subject> = ["PATH", "RUSTUP_TOOLCHAIN"].map(|name| Subject::Env(name.to_owned())).into();
-    // Every place up to where it was found: one that appears further ahead is another compiler.
-    let found = find_program(rustc, folder, env);
-    let mut places = candidates(rustc, folder, env);
-    if let Some(at) = found.as_ref().and_then(|found| places.iter().position(|place| place == found)) {
-        places.truncate(at + 1);
+/// What decides which compiler answers for the program `found`. That is known of a compiler that lies in its own
+/// sysroot, and of rustup's proxies; of anyone else's (asdf, mise, a script) nothing is, so `None`: ask it each time.
+fn subjects(found: &Path, folder: &Path, sysroot: &Path, env: &Environment) -> Option<Vec<Subject>> {
+    let real = canonical(found).ok()?;
+    let is_rustups = real.file_stem()? == "rustup" || found.with_file_name(format!("rustup{EXE_SUFFIX}")).is_file();
+    if !is_rustups && !real.starts_with(canonical(sysroot).ok()?) {
+        return None;
     }
-    out.extend(places.into_iter().map(Subject::Program));
-    // What a proxy of rustup's leads to.
-    out.push(Subject::Program(sysroot.join("bin").join(format!("rustc{}", std::env::consts::EXE_SUFFIX))));
+    let compiler = sysroot.join("bin").join(format!("rustc{EXE_SUFFIX}"));
+    let mut out = vec![Subject::Program(found.to_owned()), Subject::Program(compiler)];
+    out.push(Subject::Env("RUSTUP_TOOLCHAIN".to_owned()));
     if let Some(home) = rustup_home(env) {
         out.push(Subject::File(home.join("settings.toml")));
         // `rustup toolchain link` can lead a name elsewhere.
@@ -148,12 +150,12 @@ fn subjects(rustc: &OsStr, folder: &Path, sysroot: &Path, env: &Environment) -> 
     }
     let files = folder.ancestors().flat_map(|above| ["rust-toolchain", "rust-toolchain.toml"].map(|f| above.join(f)));
     out.extend(files.map(Subject::File));
-    out
+    Some(out)
 }
 
 /// The target that this zen was compiled for, as far as the compiler tells.
 fn built_for() -> String {
-    let os = match std::env::consts::OS {
+    let os = match OS {
         "linux" => "unknown-linux",
         "macos" => "apple-darwin",
         "windows" => "pc-windows",
@@ -168,7 +170,7 @@ fn built_for() -> String {
     } else {
         ""
     };
-    format!("{}-{os}{env}", std::env::consts::ARCH)
+    format!("{}-{os}{env}", ARCH)
 }
 
 /// The release that `rustc -vV` names, for people.
@@ -208,12 +210,18 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let mut ws = Ws::lone("a");
         let script = |ws: &Ws, path: &str, text: &str| {
-            let body = format!("#!/bin/sh\ncase $1 in -vV) echo 'rustc {text}';; *) echo {};; esac\n", ws.path("sys").display());
+            let sysroot = ws.path("sys");
+            let body =
+                format!("#!/bin/sh\ncase $1 in -vV) echo 'rustc {text}';; *) echo '{}';; esac\n", sysroot.display());
             ws.write(path, &body);
             fs::set_permissions(ws.path(path), fs::Permissions::from_mode(0o755)).unwrap();
         };
+        // Folders with proxies of rustup's.
+        ws.write("bin1/rustup", "");
+        ws.write("bin2/rustup", "");
         script(&ws, "bin2/rustc", "one");
-        let path = std::env::join_paths([ws.path("bin1"), ws.path("bin2")].into_iter().chain(ws.path_folders())).unwrap();
+        let path =
+            std::env::join_paths([ws.path("bin1"), ws.path("bin2")].into_iter().chain(ws.path_folders())).unwrap();
         ws.env.insert("PATH".into(), path);
         assert_eq!(ask(&ws, ""), "rustc one\n");
         ws.ran();
@@ -240,6 +248,22 @@ mod tests {
         script(&ws, "other", "four");
         ws.write(".cargo/config.toml", &format!("build.rustc = '{}'", ws.path("other").display()));
         assert_eq!(ask(&ws, ""), "rustc four\n", "cargo's configuration names it");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_compiler_behind_a_shim_of_someone_else_is_asked_each_time() {
+        use std::os::unix::fs::PermissionsExt;
+        let mut ws = Ws::lone("a");
+        ws.write("shims/rustc", "#!/bin/sh\ncase $1 in -vV) cat version;; *) echo $PWD/sysroot;; esac\n");
+        fs::set_permissions(ws.path("shims/rustc"), fs::Permissions::from_mode(0o755)).unwrap();
+        ws.write("sysroot/bin/rustc", "");
+        let folders = std::iter::once(ws.path("shims")).chain(ws.path_folders());
+        ws.env.insert("PATH".into(), std::env::join_paths(folders).unwrap());
+        ws.write("version", "rustc one");
+        assert_eq!(ask(&ws, ""), "rustc one");
+        ws.write("version", "rustc two");
+        assert_eq!(ask(&ws, ""), "rustc two");
     }
 
     #[test]

@@ -32,21 +32,16 @@ impl Tools for System {
 
 /// Where `program` lies: as it is if it has a folder, else the first in `PATH`.
 pub(super) fn find_program(program: &OsStr, cwd: &Path, env: &Environment) -> Option<PathBuf> {
-    candidates(program, cwd, env).into_iter().find(|path| path.is_file())
-}
-
-/// The places where `program` is looked for, in order.
-pub(super) fn candidates(program: &OsStr, cwd: &Path, env: &Environment) -> Vec<PathBuf> {
     let path = Path::new(program);
     if path.components().count() > 1 {
-        return vec![cwd.join(path)];
+        return Some(cwd.join(path)).filter(|path| path.is_file());
     }
     let mut name = program.to_os_string();
     if path.extension().is_none() {
         name.push(std::env::consts::EXE_SUFFIX);
     }
     let folders = var(env, "PATH").unwrap_or_default();
-    std::env::split_paths(folders).map(|folder| cwd.join(folder).join(&name)).collect()
+    std::env::split_paths(folders).map(|folder| cwd.join(folder).join(&name)).find(|path| path.is_file())
 }
 
 #[cfg(test)]
