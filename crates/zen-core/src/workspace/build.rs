@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::Message;
 use ignore::WalkBuilder;
 
-use super::{CargoFlags, Workspace, normalised};
+use super::{Workspace, normalised};
 use crate::model::{BuildTarget, CargoBuild};
 use crate::path::RelPath;
 
@@ -44,7 +44,7 @@ impl BuiltArtifact {
 
 /// The arguments for cargo that build `build`. Diagnostics go to standard error as text, messages for
 /// [`parse_artifacts`] to standard output. The manifest is named, so that cargo can run in any folder.
-pub fn cargo_build_args(workspace: &Workspace, build: &CargoBuild, flags: CargoFlags) -> Vec<OsString> {
+pub fn cargo_build_args(workspace: &Workspace, build: &CargoBuild) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["build".into(), "--message-format=json-render-diagnostics".into()];
     args.push("--manifest-path".into());
     args.push(workspace.root.join("Cargo.toml").into());
@@ -64,7 +64,7 @@ pub fn cargo_build_args(workspace: &Workspace, build: &CargoBuild, flags: CargoF
     if let Some(triple) = &build.triple {
         option("--target", triple);
     }
-    args.extend(flags.args().map(OsString::from));
+    args.extend(workspace.flags.args().map(OsString::from));
     args
 }
 
@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn arguments_name_all_that_was_asked_for() {
         let ws = Ws::lone("a");
-        let workspace = ws.discover();
+        let mut workspace = ws.discover();
+        workspace.flags.locked = true;
         let build = CargoBuild {
             package: "a".into(),
             target: Some(BuildTarget::Example("x".into())),
@@ -183,7 +184,7 @@ mod tests {
             features: vec!["f".into(), "g".into()],
             triple: Some("wasm32-unknown-unknown".into()),
         };
-        let args = cargo_build_args(&workspace, &build, CargoFlags { locked: true, offline: true });
+        let args = cargo_build_args(&workspace, &build);
         let args: Vec<_> = args.iter().map(|arg| arg.to_str().unwrap()).collect();
         let manifest = workspace.root.join("Cargo.toml");
         let expected = "build --message-format=json-render-diagnostics --manifest-path M --package a --example x \
@@ -208,7 +209,7 @@ mod tests {
             features: Vec::new(),
             triple: None,
         };
-        let args = cargo_build_args(&workspace, &build, CargoFlags { locked: false, offline: true });
+        let args = cargo_build_args(&workspace, &build);
         let output = ws.tools.output("cargo".as_ref(), &args, &workspace.root, &workspace.env).unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let artifacts = parse_artifacts(&output.stdout);
