@@ -24,6 +24,7 @@ pub mod model;
 pub mod key;
 pub mod graph;
 pub mod closure;
+pub mod environment;
 
 pub mod decide;
 
