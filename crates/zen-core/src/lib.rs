@@ -26,6 +26,8 @@ pub mod graph;
 pub mod closure;
 pub mod environment;
 
+pub mod render;
+
 pub mod decide;
 
 pub mod event;
