@@ -38,6 +38,8 @@ pub mod schedule;
 
 pub mod scan;
 
+pub mod process;
+
 pub mod store;
 
 pub mod workspace;

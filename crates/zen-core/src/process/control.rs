@@ -1,0 +1,138 @@
+//! The registry of running commands: who may be signalled, from any thread, without ever hitting a stranger.
+//! Knows no policy: when to signal whom is the engine's business.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Signal;
+
+/// What the caller of [`super::run`] calls its command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u32);
+
+/// Signals running commands. Clones speak of the same commands.
+///
+/// A command is in the registry from its start until the moment before it is reaped, and both ends happen under the
+/// lock under which signals are sent: so a process id is never signalled after the system may have given it away.
+#[derive(Debug, Clone, Default)]
+pub struct Control(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    stopped: Option<Signal>,
+    next: u64,
+    running: BTreeMap<u64, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    job: JobId,
+    group: Group,
+    killed: bool,
+}
+
+impl Control {
+    /// Sends `signal` to the groups of all running commands. From now on none is started any more, and what is just
+    /// being started gets the signal too.
+    pub fn stop(&self, signal: Signal) {
+        let mut state = self.lock();
+        state.stopped = Some(signal);
+        for running in state.running.values_mut() {
+            running.killed = true;
+            running.group.signal(signal);
+        }
+    }
+
+    /// Sends `signal` to the group of what runs for `job`, if anything does.
+    pub fn kill(&self, job: JobId, signal: Signal) {
+        for running in self.lock().running.values_mut().filter(|running| running.job == job) {
+            running.killed = true;
+            running.group.signal(signal);
+        }
+    }
+
+    /// The last signal of [`Control::stop`].
+    pub fn stopped(&self) -> Option<Signal> {
+        self.lock().stopped
+    }
+
+    /// How many commands run.
+    pub fn running(&self) -> usize {
+        self.lock().running.len()
+    }
+
+    /// Adds a command that was just started.
+    pub(super) fn enter(&self, job: JobId, group: Group) -> Slot {
+        let mut state = self.lock();
+        let killed = state.stopped.is_some();
+        if let Some(signal) = state.stopped {
+            group.signal(signal);
+        }
+        let slot = state.next;
+        state.next += 1;
+        state.running.insert(slot, Running { job, group, killed });
+        Slot(slot)
+    }
+
+    /// Signals one command for a reason of its own (a timeout), which is not [`super::Exit::killed`].
+    pub(super) fn signal(&self, slot: &Slot, signal: Signal) {
+        if let Some(running) = self.lock().running.get(&slot.0) {
+            running.group.signal(signal);
+        }
+    }
+
+    /// Kills what is left of the group of a command that ended, and reaps it by `reap`. Gives what `reap` gave, and
+    /// whether the command was killed from outside.
+    pub(super) fn leave<T>(&self, slot: Slot, reap: impl FnOnce() -> T) -> (T, bool) {
+        let mut state = self.lock();
+        let running = state.running.remove(&slot.0);
+        if let Some(running) = &running {
+            running.group.signal(Signal::Kill);
+        }
+        (reap(), running.is_some_and(|running| running.killed))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the registry; it is given back once.
+#[derive(Debug)]
+pub(super) struct Slot(u64);
+
+/// What a signal goes to: a process group.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(super) struct Group(pub(super) rustix::process::Pid);
+
+#[cfg(unix)]
+impl Group {
+    fn signal(&self, signal: Signal) {
+        use rustix::process::{Signal as System, kill_process_group};
+        let system = match signal {
+            Signal::Interrupt => System::INT,
+            Signal::Terminate => System::TERM,
+            Signal::Hangup => System::HUP,
+            Signal::Kill => System::KILL,
+        };
+        // An error says that nobody of the group is left: what was wanted. A stopped process hears only after
+        // SIGCONT.
+        let _ = kill_process_group(self.0, system);
+        if signal != Signal::Kill {
+            let _ = kill_process_group(self.0, System::CONT);
+        }
+    }
+}
+
+/// What a signal goes to where there are no process groups: a wish that the waiting thread looks at.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub(super) struct Group(pub(super) Arc<std::sync::atomic::AtomicBool>);
+
+#[cfg(not(unix))]
+impl Group {
+    fn signal(&self, _: Signal) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
