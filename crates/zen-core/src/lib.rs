@@ -43,3 +43,4 @@ pub mod process;
 pub mod store;
 
 pub mod workspace;
+pub mod place;

@@ -1,0 +1,205 @@
+//! What is at a place now. Knows no store.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::{PlaceError, Places, TEMPORARY, executable, failed, stat};
+use crate::artifact::{Artifact, Entry, Node};
+use crate::model::Place;
+use crate::path::{RelPath, path_bytes};
+
+/// Something found at a place.
+pub(super) struct Found {
+    /// Below the place's root, as in an [`Entry`].
+    pub(super) path: RelPath,
+    /// Where it lies.
+    pub(super) disk: PathBuf,
+    pub(super) seen: Seen,
+}
+
+/// What it is, as far as a stat tells.
+pub(super) enum Seen {
+    File(Metadata),
+    Link(Vec<u8>),
+    Folder,
+    /// `a FIFO` …
+    Special(&'static str),
+}
+
+impl Places<'_> {
+    /// What is at `place`, sorted by path: files with their digests, symlinks as text, folders too, so that empty ones
+    /// come back. `None`: nothing at all. For a glob: the files and links that match.
+    ///
+    /// # Errors
+    /// A FIFO, socket, device or outward symlink, and what reading met.
+    pub fn inspect(&self, place: &Place) -> Result<Option<Vec<Entry>>, PlaceError> {
+        let Some(found) = self.find(place)? else { return Ok(None) };
+        self.check(place, &found)?;
+        let entries: Result<_, PlaceError> = found
+            .par_iter()
+            .map(|found| Ok(self.node(found)?.map(|node| Entry { path: found.path.clone(), node })))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|entries| entries.into_iter().flatten().collect());
+        entries.map(Some)
+    }
+
+    /// Is at `place` exactly what `artifact` says? Looks at stats first and reads files only if those agree.
+    ///
+    /// # Errors
+    /// As [`Places::inspect`].
+    pub fn matches(&self, place: &Place, artifact: &Artifact) -> Result<bool, PlaceError> {
+        let found = self.find(place)?.unwrap_or_default();
+        let same = found.len() == artifact.entries.len()
+            && found
+                .iter()
+                .zip(&artifact.entries)
+                .all(|(found, entry)| found.path == entry.path && found.seen.may_be(&entry.node));
+        if !same {
+            return Ok(false);
+        }
+        self.check(place, &found)?;
+        found
+            .par_iter()
+            .zip(&artifact.entries)
+            .map(|(found, entry)| Ok(self.node(found)?.as_ref() == Some(&entry.node)))
+            .try_reduce(|| true, |a, b| Ok(a && b))
+    }
+
+    /// All that is at `place`, whatever it is.
+    pub(super) fn find(&self, place: &Place) -> Result<Option<Vec<Found>>, PlaceError> {
+        self.check_parents(place.root())?;
+        let base = self.disk(place.root());
+        match place {
+            Place::Path { .. } => tree(&base),
+            Place::Glob(pattern) => {
+                let prefix = pattern.prefix();
+                if stat(&base)?.is_none_or(|metadata| !metadata.is_dir()) {
+                    return Ok(Some(Vec::new()));
+                }
+                let enters = |below: &RelPath| {
+                    let path = prefix.under(below);
+                    path != *self.target && path != *self.zen && path.file_name() != Some(b".git")
+                };
+                let mut found = walk(&base, &enters)?;
+                found
+                    .retain(|found| !matches!(found.seen, Seen::Folder) && pattern.matches(&prefix.under(&found.path)));
+                Ok(Some(found))
+            }
+        }
+    }
+
+    /// Refuses what cannot be an output.
+    fn check(&self, place: &Place, found: &[Found]) -> Result<(), PlaceError> {
+        for found in found {
+            let path = || place.root().under(&found.path);
+            match &found.seen {
+                Seen::Special(kind) => return Err(PlaceError::Special { path: path().to_string(), kind }),
+                Seen::Link(target) => self.check_link(&path(), target)?,
+                Seen::File(_) | Seen::Folder => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The node of what was found, files by their digest; `None` for what is no node.
+    pub(super) fn node(&self, found: &Found) -> Result<Option<Node>, PlaceError> {
+        Ok(match &found.seen {
+            Seen::File(metadata) => Some(Node::File {
+                digest: self.digest(&found.disk, metadata)?,
+                size: metadata.len(),
+                executable: executable(metadata),
+            }),
+            Seen::Link(target) => Some(Node::Link { target: target.clone() }),
+            Seen::Folder => Some(Node::Folder),
+            Seen::Special(_) => None,
+        })
+    }
+}
+
+impl Seen {
+    /// Could it be this node, by all that needs no reading?
+    pub(super) fn may_be(&self, node: &Node) -> bool {
+        match (self, node) {
+            (Self::File(metadata), Node::File { size, executable: x, .. }) => {
+                metadata.len() == *size && (executable(metadata) == *x || cfg!(not(unix)))
+            }
+            (Self::Link(is), Node::Link { target }) => is == target,
+            (Self::Folder, Node::Folder) => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_folder(&self) -> bool {
+        matches!(self, Self::Folder)
+    }
+}
+
+/// All at and below `base`, itself first; `None`: it is not there.
+pub(super) fn tree(base: &Path) -> Result<Option<Vec<Found>>, PlaceError> {
+    let Some(top) = one(base)? else { return Ok(None) };
+    let below = if top.seen.is_folder() { walk(base, &|_| true)? } else { Vec::new() };
+    Ok(Some(std::iter::once(top).chain(below).collect()))
+}
+
+/// What is at `disk` itself.
+pub(super) fn one(disk: &Path) -> Result<Option<Found>, PlaceError> {
+    let Some(metadata) = stat(disk)? else { return Ok(None) };
+    Ok(Some(Found { path: RelPath::root(), disk: disk.to_owned(), seen: look(disk, metadata)? }))
+}
+
+/// All below the folder `base`, sorted by path. Temporary files of zen are not there.
+fn walk(base: &Path, enters: &dyn Fn(&RelPath) -> bool) -> Result<Vec<Found>, PlaceError> {
+    let mut found = Vec::new();
+    let mut todo = vec![(RelPath::root(), base.to_owned())];
+    while let Some((folder, disk)) = todo.pop() {
+        let unreadable = |error| failed(&disk, "listed", error);
+        for entry in fs::read_dir(&disk).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name();
+            let Some(bytes) = path_bytes(Path::new(&name)).filter(|name| !name.starts_with(TEMPORARY.as_bytes()))
+            else {
+                continue;
+            };
+            let (path, disk) = (folder.child(&bytes), entry.path());
+            // Gone between listing and looking: then it is not there.
+            let Some(metadata) = stat(&disk)? else { continue };
+            if metadata.is_dir() {
+                if !enters(&path) {
+                    continue;
+                }
+                todo.push((path.clone(), disk.clone()));
+            }
+            let seen = look(&disk, metadata)?;
+            found.push(Found { path, disk, seen });
+        }
+    }
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn look(disk: &Path, metadata: Metadata) -> Result<Seen, PlaceError> {
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        return Ok(Seen::Folder);
+    }
+    if kind.is_symlink() {
+        let target = fs::read_link(disk).map_err(|error| failed(disk, "read", error))?;
+        return Ok(Seen::Link(path_bytes(&target).unwrap_or_default().into()));
+    }
+    if kind.is_file() {
+        return Ok(Seen::File(metadata));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Ok(Seen::Special("a FIFO"));
+        }
+        if kind.is_socket() {
+            return Ok(Seen::Special("a socket"));
+        }
+    }
+    Ok(Seen::Special("a device"))
+}

@@ -1,0 +1,277 @@
+//! Puts an artifact back: everything is fetched first, then put in place by rename. Knows not why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::inspect::{Found, Seen, one};
+use super::{Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, stat, symlink};
+use crate::artifact::{Artifact, Entry, Node};
+use crate::digest::Digest;
+use crate::model::Place;
+use crate::path::{RelPath, bytes_path, escape};
+use crate::store::{FetchError, Objects};
+
+/// What a restore did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Files, links and folders that were right already and were left alone.
+    pub kept: usize,
+    /// What was written.
+    pub written: usize,
+    /// What was in the place and not in the artifact.
+    pub removed: usize,
+}
+
+/// Why an artifact was not put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The store lacks an object, or it was damaged. The workspace is untouched; the step must run.
+    #[error("object {0} is not in the store any more")]
+    Lost(Digest),
+    /// The artifact says what no step can have made: the workspace is untouched.
+    #[error("the stored artifact `{name}` is refused: `{path}` {reason}; run the step with --no-cache to replace it")]
+    Refused {
+        /// The artifact.
+        name: String,
+        /// The entry.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Looking or writing failed.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+}
+
+impl Places<'_> {
+    /// Makes `place` hold exactly `artifact`. What is right already is left alone, its mtime too; what changes has the
+    /// mtime of now. What is in the place besides is removed if it is zen's `own`, else moved to `replaced/`.
+    ///
+    /// # Errors
+    /// See [`RestoreError`]. If writing failed midway, the place is neither old nor new, and a further restore mends it.
+    pub fn restore(
+        &self,
+        place: &Place,
+        artifact: &Artifact,
+        objects: &dyn Objects,
+        own: Own<'_>,
+        replaced: &mut Replaced,
+    ) -> Result<RestoreReport, RestoreError> {
+        self.refuse(place, artifact)?;
+        let root = place.root();
+        let found = self.find(place)?.unwrap_or_default();
+        let nodes: Vec<Option<Node>> = found.par_iter().map(|found| self.node(found)).collect::<Result<_, _>>()?;
+        let wanted: BTreeMap<&RelPath, &Node> = artifact.entries.iter().map(|e| (&e.path, &e.node)).collect();
+        let present: BTreeMap<&RelPath, Option<&Node>> =
+            found.iter().zip(&nodes).map(|(found, node)| (&found.path, node.as_ref())).collect();
+        let is_right = |entry: &Entry| present.get(&entry.path) == Some(&Some(&entry.node));
+        let todo: Vec<&Entry> = artifact.entries.iter().filter(|entry| !is_right(entry)).collect();
+        for entry in &todo {
+            if matches!(place, Place::Glob(_)) {
+                self.check_parents(&root.under(&entry.path))?;
+            }
+        }
+        let staged = self.fetch(place, &todo, objects)?;
+
+        let mut report = RestoreReport { kept: artifact.entries.len() - todo.len(), ..RestoreReport::default() };
+        for (found, node) in found.iter().zip(&nodes).rev() {
+            let wants = wanted.get(&found.path).copied();
+            if stays(found, node.as_ref(), wants) {
+                continue;
+            }
+            let path = root.under(&found.path);
+            // A file of zen's own is replaced by the rename itself, so that its name is never without a file.
+            let renamed_over = matches!((node, wants), (Some(Node::File { .. }), Some(Node::File { .. })))
+                && node.as_ref().is_some_and(|node| own(&path, node));
+            if !renamed_over {
+                self.dispose(&path, &found.disk, node.as_ref(), own, replaced)?;
+                report.removed += usize::from(wants.is_none());
+            }
+        }
+        if !todo.is_empty() {
+            self.make_parents(root)?;
+        }
+        // Links last: nothing that follows is then written through one.
+        let (links, others): (Vec<&Entry>, Vec<&Entry>) =
+            todo.into_iter().partition(|entry| matches!(entry.node, Node::Link { .. }));
+        for entry in others.into_iter().chain(links) {
+            let disk = self.disk(&root.under(&entry.path));
+            put(entry, &disk, &staged, matches!(place, Place::Glob(_)))
+                .map_err(|error| failed(&disk, "written", error))?;
+            report.written += 1;
+        }
+        let files: Vec<_> = artifact.entries.iter().filter(|entry| staged.files.contains_key(&entry.path)).collect();
+        files.par_iter().try_for_each(|entry| {
+            // So that the stat cache knows them.
+            let disk = self.disk(&root.under(&entry.path));
+            let Some(metadata) = stat(&disk)? else { return Ok(()) };
+            self.digest(&disk, &metadata).map(drop)
+        })?;
+        Ok(report)
+    }
+
+    /// Removes what zen once left at these paths (sorted), where it still is what zen left: outputs that the tables no
+    /// longer define. All else stays. Gives what was removed.
+    ///
+    /// # Errors
+    /// What looking and removing met.
+    pub fn remove_own(&self, entries: &[(RelPath, Node)]) -> Result<Vec<RelPath>, PlaceError> {
+        let mut removed = Vec::new();
+        for (path, node) in entries.iter().rev() {
+            let disk = self.disk(path);
+            if self.check_parents(path).is_err() {
+                continue;
+            }
+            let Some(found) = one(&disk)? else { continue };
+            let is_empty = || fs::read_dir(&disk).is_ok_and(|mut entries| entries.next().is_none());
+            if !found.seen.may_be(node) || (found.seen.is_folder() && !is_empty()) {
+                continue;
+            }
+            if self.node(&found)?.as_ref() == Some(node) {
+                remove_tree(&disk).map_err(|error| failed(&disk, "removed", error))?;
+                removed.push(path.clone());
+            }
+        }
+        removed.reverse();
+        Ok(removed)
+    }
+
+    /// Refuses an artifact that would write elsewhere than into its place: a store may be somebody else's.
+    fn refuse(&self, place: &Place, artifact: &Artifact) -> Result<(), RestoreError> {
+        let refused = |path: &[u8], reason| {
+            Err(RestoreError::Refused { name: artifact.name.clone(), path: escape(path), reason })
+        };
+        let mut folders: BTreeSet<&RelPath> = BTreeSet::new();
+        let mut last: Option<&RelPath> = None;
+        for entry in &artifact.entries {
+            let bytes = entry.path.as_bytes();
+            // Bytes from a record were never through the door of `RelPath::new`.
+            let odd = |part: &[u8]| {
+                part.is_empty()
+                    || part == b"."
+                    || part == b".."
+                    || part.contains(&0)
+                    || part.starts_with(TEMPORARY.as_bytes())
+                    || (cfg!(windows) && part.iter().any(|byte| b"\\:".contains(byte)))
+            };
+            if !entry.path.is_root() && bytes.split(|byte| *byte == b'/').any(odd) {
+                return refused(bytes, "is no plain path below its place");
+            }
+            if last.is_some_and(|last| *last >= entry.path) {
+                return refused(bytes, "is out of order or there twice");
+            }
+            last = Some(&entry.path);
+            let path = place.root().under(&entry.path);
+            match place {
+                Place::Glob(pattern) if entry.node == Node::Folder || !pattern.matches(&path) => {
+                    return refused(bytes, "does not match the output's glob");
+                }
+                Place::Path { .. } if entry.path.parent().is_some_and(|parent| !folders.contains(&parent)) => {
+                    return refused(bytes, "lies in no folder of the artifact");
+                }
+                _ => {}
+            }
+            match &entry.node {
+                Node::Folder => {
+                    folders.insert(&entry.path);
+                }
+                Node::Link { target } => self.check_link(&path, target)?,
+                Node::File { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches all files of `todo`, beside where they will lie.
+    fn fetch(&self, place: &Place, todo: &[&Entry], objects: &dyn Objects) -> Result<Staged, RestoreError> {
+        let files: Vec<_> = todo
+            .iter()
+            .filter_map(|entry| match entry.node {
+                Node::File { digest, size, executable } => Some((&entry.path, digest, size, executable)),
+                Node::Link { .. } | Node::Folder => None,
+            })
+            .collect();
+        if files.is_empty() {
+            return Ok(Staged::default());
+        }
+        // The nearest folder that is there, above the place (a glob's prefix is above all its files): then the renames
+        // stay on one file system.
+        let disk = self.disk(place.root());
+        let above = usize::from(matches!(place, Place::Path { .. }));
+        let beside = disk.ancestors().skip(above).find(|above| above.is_dir()).unwrap_or(self.root);
+        let folder = tempfile::Builder::new()
+            .prefix(TEMPORARY)
+            .tempdir_in(beside)
+            .map_err(|error| failed(beside, "written to", error))?;
+        // Says what mode and which time a file gets that is made now.
+        let probe = folder.path().join("probe");
+        let model = fs::File::create(&probe)
+            .and_then(|file| file.metadata())
+            .map_err(|error| failed(&probe, "written", error))?;
+        files.par_iter().enumerate().try_for_each(|(at, (_, digest, size, executable))| {
+            let to = folder.path().join(at.to_string());
+            objects.fetch(*digest, *size, &to).map_err(|error| match error {
+                FetchError::Missing(digest) | FetchError::Damaged(digest) => RestoreError::Lost(digest),
+                FetchError::Io(error) => failed(&to, "written", error).into(),
+            })?;
+            settle(&to, &model, *executable).map_err(|error| failed(&to, "written", error))?;
+            Ok::<_, RestoreError>(())
+        })?;
+        let staged =
+            files.iter().enumerate().map(|(at, (path, ..))| ((*path).clone(), folder.path().join(at.to_string())));
+        Ok(Staged { files: staged.collect(), _folder: Some(folder) })
+    }
+}
+
+/// Files that wait for their rename. Dropped, they are removed.
+#[derive(Default)]
+struct Staged {
+    files: BTreeMap<RelPath, PathBuf>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// Is what was found to stay where it is, as it is?
+fn stays(found: &Found, node: Option<&Node>, wants: Option<&Node>) -> bool {
+    match (&found.seen, wants) {
+        (Seen::Folder, Some(Node::Folder)) => true,
+        _ => wants.is_some() && node == wants,
+    }
+}
+
+fn put(entry: &Entry, disk: &Path, staged: &Staged, makes_folders: bool) -> std::io::Result<()> {
+    if makes_folders && let Some(folder) = disk.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match &entry.node {
+        Node::Folder => fs::create_dir(disk),
+        Node::Link { target } => symlink(&bytes_path(target), disk),
+        Node::File { .. } => match staged.files.get(&entry.path) {
+            Some(from) => fs::rename(from, disk),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        },
+    }
+}
+
+/// Mode by umask and the executable bit; the mtime of now, also where a reflink brought the object's along.
+fn settle(file: &Path, model: &Metadata, executable: bool) -> std::io::Result<()> {
+    let metadata = fs::symlink_metadata(file)?;
+    if metadata.modified()? < model.modified()? {
+        // Windows wants the right to write for that, Unix only the owner.
+        fs::File::options().read(true).write(cfg!(windows)).open(file)?.set_modified(model.modified()?)?;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let plain = model.permissions().mode() & 0o777;
+        let mode = if executable { plain | (plain & 0o444) >> 2 } else { plain };
+        if metadata.permissions().mode() & 0o7777 != mode {
+            fs::set_permissions(file, PermissionsExt::from_mode(mode))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = executable;
+    Ok(())
+}
