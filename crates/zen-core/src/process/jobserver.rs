@@ -34,7 +34,7 @@ impl Jobserver {
         let auth = ["--jobserver-auth=", "--jobserver-fds="].iter().find_map(|flag| text.rsplit_once(flag))?.1;
         let auth = auth.split(' ').next().unwrap_or(auth);
         is_alive(auth).then(|| Self {
-            value: value.clone(),
+            value: flags(auth),
             #[cfg(unix)]
             _pipe: None,
         })
@@ -58,8 +58,7 @@ impl Jobserver {
         fcntl_setfd(&reader, FdFlags::empty())?;
         fcntl_setfd(&writer, FdFlags::empty())?;
         let auth = format!("{},{}", reader.as_raw_fd(), writer.as_raw_fd());
-        let value = format!("-j --jobserver-fds={auth} --jobserver-auth={auth}").into();
-        Ok(Some(Self { value, _pipe: Some((reader, writer)) }))
+        Ok(Some(Self { value: flags(&auth), _pipe: Some((reader, writer)) }))
     }
 
     /// A new one; not on this system.
@@ -75,6 +74,11 @@ impl Jobserver {
     pub fn variable(&self) -> (&'static str, &OsStr) {
         (VARIABLE, &self.value)
     }
+}
+
+/// Old and new spelling, as cargo writes them.
+fn flags(auth: &str) -> OsString {
+    format!("-j --jobserver-fds={auth} --jobserver-auth={auth}").into()
 }
 
 /// Is `auth` (`R,W` or `fifo:PATH`) something that a child can use?
@@ -96,7 +100,8 @@ fn is_alive(_auth: &str) -> bool {
     true
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -160,5 +160,6 @@ fn shown(path: &Path) -> String {
     crate::path::escape(path.as_os_str().as_encoded_bytes())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -50,7 +50,7 @@ pub(super) fn name(signal: i32) -> Option<&'static str> {
 }
 
 /// While it lives, SIGINT, SIGTERM and SIGHUP go to its channel instead of ending the process. Afterwards they end
-/// the process as ever.
+/// the process as ever. One at a time: handlers are the whole process's.
 #[derive(Debug)]
 pub struct Signals {
     #[cfg(unix)]
@@ -92,9 +92,9 @@ mod unix {
     #![expect(clippy::disallowed_methods, reason = "an edge: asks the kernel what this process ignores")]
 
     use std::io;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::Sender;
+    use std::sync::{Arc, OnceLock};
     use std::thread::JoinHandle;
 
     use signal_hook::flag;
@@ -102,11 +102,13 @@ mod unix {
 
     use super::Signal;
 
+    /// Does nobody listen any more? Handlers are the whole process's, and so is this.
+    static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
     #[derive(Debug)]
     pub(super) struct Inner {
         handle: Handle,
         thread: Option<JoinHandle<()>>,
-        over: Arc<AtomicBool>,
     }
 
     impl Inner {
@@ -114,10 +116,12 @@ mod unix {
             let ignored = ignored();
             let signals = [Signal::Interrupt, Signal::Terminate, Signal::Hangup];
             let heard: Vec<_> = signals.into_iter().filter(|s| ignored & (1 << (s.number() - 1)) == 0).collect();
-            let over = Arc::new(AtomicBool::new(false));
             // A handler, once set, stays for good: when nobody listens any more it does what the system would do.
-            for signal in &heard {
-                flag::register_conditional_default(signal.number(), Arc::clone(&over))?;
+            let first = OVER.get().is_none();
+            let over = OVER.get_or_init(Arc::default);
+            over.store(false, Ordering::SeqCst);
+            for signal in heard.iter().filter(|_| first) {
+                flag::register_conditional_default(signal.number(), Arc::clone(over))?;
             }
             let mut source = Signals::new(heard.iter().map(|signal| signal.number()))?;
             let handle = source.handle();
@@ -130,13 +134,13 @@ mod unix {
                     }
                 }
             })?;
-            Ok(Self { handle, thread: Some(thread), over })
+            Ok(Self { handle, thread: Some(thread) })
         }
     }
 
     impl Drop for Inner {
         fn drop(&mut self) {
-            self.over.store(true, Ordering::SeqCst);
+            OVER.get_or_init(Arc::default).store(true, Ordering::SeqCst);
             self.handle.close();
             if let Some(thread) = self.thread.take() {
                 let _ = thread.join();
@@ -153,13 +157,15 @@ mod unix {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
     /// The one test that installs handlers, as they are the whole process's.
     #[test]
     fn f_34_signals_come_through_the_channel() {
+        drop(Signals::install().unwrap());
         let (signals, receiver) = Signals::install().unwrap();
         for signal in [Signal::Interrupt, Signal::Terminate, Signal::Hangup] {
             signal_hook::low_level::raise(signal.number()).unwrap();
