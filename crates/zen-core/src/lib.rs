@@ -17,16 +17,13 @@ pub mod layout;
 
 pub mod artifact;
 
-pub mod closure;
-
 pub mod model;
 
-pub mod key;
-pub mod graph;
 pub mod closure;
-pub mod environment;
 
-pub mod render;
+pub mod graph;
+
+pub mod key;
 
 pub mod decide;
 
@@ -34,13 +31,18 @@ pub mod event;
 
 pub mod schedule;
 
+pub mod environment;
+
+pub mod render;
+
 // The edges: from here on the world is touched.
 
 pub mod scan;
+
+pub mod workspace;
 
 pub mod process;
 
 pub mod store;
 
-pub mod workspace;
 pub mod place;

@@ -65,15 +65,14 @@ impl Clock {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_local(path: &Path) -> bool {
-    use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, statfs};
-    statfs(path).is_ok_and(|fs| {
-        [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC].contains(&fs.filesystem_type())
-    })
+    /// As `statfs` calls ext4, tmpfs, xfs and btrfs.
+    const KNOWN: [u64; 4] = [0xef53, 0x0102_1994, 0x5846_5342, 0x9123_683e];
+    rustix::fs::statfs(path).is_ok_and(|fs| KNOWN.contains(&(fs.f_type as u64 & 0xffff_ffff)))
 }
 
 #[cfg(target_os = "macos")]
 fn is_local(path: &Path) -> bool {
-    nix::sys::statfs::statfs(path).is_ok_and(|fs| fs.filesystem_type_name() == "apfs")
+    rustix::fs::statfs(path).is_ok_and(|fs| fs.f_fstypename.iter().take(4).map(|c| *c as u8).eq(*b"apfs"))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos")))]
@@ -84,9 +83,8 @@ fn is_local(_: &Path) -> bool {
 /// The clock that local file systems stamp with, in nanoseconds since the epoch.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn now() -> i64 {
-    use nix::time::{ClockId, clock_gettime};
-    clock_gettime(ClockId::CLOCK_REALTIME_COARSE)
-        .map_or(i64::MIN, |time| time.tv_sec().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec()))
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
 }
 
 /// The clock that local file systems stamp with, in nanoseconds since the epoch.

@@ -39,7 +39,9 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC);
+
+        use rustix::fs::OFlags;
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed());
     }
     let file = options.open(path)?;
     if !file.metadata()?.is_file() {
@@ -93,7 +95,7 @@ mod tests {
     fn f24_a_fifo_is_an_error_not_a_hang() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
         assert_eq!(hash_file(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

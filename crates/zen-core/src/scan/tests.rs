@@ -172,7 +172,14 @@ fn a_folder_that_is_a_link_is_part_of_what_lies_below_it() {
 #[test]
 fn f24_a_fifo_is_named_not_waited_for() {
     let tree = Tree::new(&["in/x"]);
-    nix::unistd::mkfifo(&tree.root.join("in/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &tree.root.join("in/pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
     let seen = tree.observe(&[paths(&["in"])], &[]);
     let problems: Vec<_> = seen.members(0).filter_map(|seen| seen.content.digest().err()).collect();
     assert_eq!(problems, [Unusable::Special(path("in/pipe"))]);

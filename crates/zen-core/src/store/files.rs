@@ -11,22 +11,6 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// Opens a regular file for reading. Does not follow a symlink, and does not wait on a FIFO.
-pub(super) fn open_regular(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
-    }
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` is not a regular file", path.display())));
-    }
-    Ok(file)
-}
-
 /// Creates a file that must not exist yet.
 pub(super) fn create_new(path: &Path, read_only: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -81,7 +65,11 @@ fn is_at(file: &File, path: &Path) -> bool {
 /// Does the file system know no locks (some network file systems)?
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     #[cfg(unix)]
-    if matches!(error.raw_os_error(), Some(nix::libc::ENOLCK | nix::libc::EOPNOTSUPP | nix::libc::ENOSYS)) {
+    if {
+        use rustix::io::Errno;
+        [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS]
+            .contains(&Errno::from_raw_os_error(error.raw_os_error().unwrap_or(0)))
+    } {
         return true;
     }
     error.kind() == io::ErrorKind::Unsupported

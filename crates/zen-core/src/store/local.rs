@@ -16,6 +16,7 @@ use super::place::{Place, StoreError, mark};
 use super::records::Records;
 use super::{FetchError, Objects};
 use crate::digest::Digest;
+use crate::scan::hash::open_regular;
 
 const CHUNK: usize = 1 << 20;
 /// From here on hashing in parallel is worth it (BLAKE3's own advice).
@@ -204,7 +205,7 @@ impl LocalStore {
 
     fn open_object(&self, digest: Digest) -> Result<File, FetchError> {
         let path = self.object_path(digest);
-        files::open_regular(&path).map_err(|e| match std::fs::symlink_metadata(&path) {
+        open_regular(&path).map_err(|e| match std::fs::symlink_metadata(&path) {
             Ok(metadata) if !metadata.is_file() => {
                 self.quarantine(digest);
                 FetchError::Damaged(digest)
@@ -220,7 +221,7 @@ impl LocalStore {
     }
 
     fn put_open(&self, from: &Path) -> io::Result<(Digest, u64)> {
-        let mut source = files::open_regular(from)?;
+        let mut source = open_regular(from)?;
         let before = stamp(&source.metadata()?);
         let mut temporary = self.temporary()?;
         let (digest, size) = if self.reflinked(&source, &temporary.file) {

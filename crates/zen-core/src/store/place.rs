@@ -4,6 +4,7 @@
 //! (rule F-17); without the line it is somebody else's. It stands for nothing but "this folder is zen's".
 #![expect(clippy::disallowed_methods, reason = "the edge to the disk")]
 
+use crate::scan::hash::open_regular;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ impl Place {
 /// Does `dir` bear zen's marker?
 pub fn is_marked(dir: &Path) -> bool {
     let mut text = String::new();
-    let read = files::open_regular(&dir.join(TAG)).and_then(|file| file.take(4096).read_to_string(&mut text));
+    let read = open_regular(&dir.join(TAG)).and_then(|file| file.take(4096).read_to_string(&mut text));
     read.is_ok() && text.lines().any(|line| line == OUR_LINE)
 }
 
