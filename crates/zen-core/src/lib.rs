@@ -24,6 +24,7 @@ pub mod closure;
 pub mod graph;
 
 pub mod key;
+pub mod manifest;
 
 pub mod decide;
 

@@ -1,0 +1,181 @@
+//! What the tables say, as written: names unresolved, placeholders unread, a span for everything. Knows no TOML.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::reader::{Name, Raw, Text};
+use crate::diag::{Span, Spanned};
+use crate::path::RelPath;
+
+/// All tables of a workspace.
+#[derive(Debug, Clone, Default)]
+pub struct Declarations {
+    pub(crate) tables: Vec<TableDeclaration>,
+}
+
+/// `[workspace.metadata.zen]` or `[package.metadata.zen]`
+#[derive(Debug, Clone)]
+pub(crate) struct TableDeclaration {
+    pub(crate) package: Option<String>,
+    pub(crate) base: RelPath,
+    pub(crate) level: Level,
+    pub(crate) settings: SettingsDeclaration,
+    pub(crate) pipelines: Vec<PipelineDeclaration>,
+}
+
+/// What only the root table says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SettingsDeclaration {
+    pub(crate) default_pipeline: Option<Text>,
+    pub(crate) pools: BTreeMap<String, u32>,
+    pub(crate) store_dir: Option<Text>,
+    pub(crate) store_max_size: Option<u64>,
+}
+
+/// What may stand at the workspace, the pipeline and the step.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Level {
+    pub(crate) enable_cache: Option<bool>,
+    pub(crate) policy: PolicyDeclaration,
+    pub(crate) env: BTreeMap<String, Text>,
+    pub(crate) track_env: Vec<Text>,
+    pub(crate) pass_env: Vec<Text>,
+    pub(crate) shell: Option<Vec<Text>>,
+    pub(crate) packages: Vec<Text>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+}
+
+/// `cache-policy` of one place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PolicyDeclaration {
+    pub(crate) include_step_code: Option<bool>,
+    pub(crate) include_step_parameters: Option<bool>,
+    pub(crate) include_artifact_values: Option<bool>,
+    pub(crate) include_artifact_ids: Option<bool>,
+    pub(crate) include_platform: Option<bool>,
+    pub(crate) file_dependencies: Vec<Text>,
+    pub(crate) expires_after: Option<Expiry>,
+}
+
+/// `expires-after`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    After(Duration),
+    Never,
+}
+
+/// `pipelines.NAME`
+#[derive(Debug, Clone)]
+pub(crate) struct PipelineDeclaration {
+    pub(crate) name: Name,
+    pub(crate) description: Option<Text>,
+    pub(crate) params: BTreeMap<String, Param>,
+    pub(crate) members: Vec<Text>,
+    pub(crate) level: Level,
+    pub(crate) steps: Vec<StepDeclaration>,
+}
+
+/// `params.NAME`
+#[derive(Debug, Clone)]
+pub(crate) struct Param {
+    pub(crate) span: Span,
+    pub(crate) value: Raw,
+}
+
+/// `steps.NAME`
+#[derive(Debug, Clone)]
+pub(crate) struct StepDeclaration {
+    pub(crate) name: Name,
+    pub(crate) description: Option<Text>,
+    pub(crate) run: Option<Spanned<Run>>,
+    pub(crate) level: Level,
+    pub(crate) inputs: Vec<InputDeclaration>,
+    pub(crate) files: Vec<Text>,
+    pub(crate) params: Params,
+    pub(crate) outputs: Vec<OutputDeclaration>,
+    pub(crate) after: Vec<Text>,
+    pub(crate) depends: Vec<Text>,
+    pub(crate) cwd: Option<Text>,
+    pub(crate) pool: Option<Text>,
+    pub(crate) threads: Threads,
+    pub(crate) retry_delay: Option<Duration>,
+}
+
+/// `threads-required`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    Count(u32),
+    All,
+}
+
+/// `run`
+#[derive(Debug, Clone)]
+pub(crate) enum Run {
+    Shell(Text),
+    Argv(Vec<Text>),
+    Target {
+        kind: TargetKey,
+        name: Text,
+        package: Option<Text>,
+        args: Vec<Text>,
+        options: BuildOptions,
+    },
+    Build {
+        package: Text,
+        options: BuildOptions,
+    },
+    /// Reported already.
+    Broken,
+}
+
+/// `bin` or `example`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetKey {
+    Bin,
+    Example,
+}
+
+/// What cargo is told besides.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BuildOptions {
+    pub(crate) profile: Option<Text>,
+    pub(crate) features: Vec<Text>,
+    pub(crate) triple: Option<Text>,
+}
+
+/// One of `inputs`
+#[derive(Debug, Clone)]
+pub(crate) enum InputDeclaration {
+    /// An element of an array of references.
+    Reference(Text),
+    /// `name = "step.output"`
+    Named(Name, Text),
+    /// `name = { files = … }`
+    Files(Name, Vec<Text>),
+}
+
+/// `params` of a step
+#[derive(Debug, Clone)]
+pub(crate) enum Params {
+    /// name → value
+    Table(BTreeMap<String, Param>),
+    /// Names of the pipeline's.
+    Names(Vec<Text>),
+}
+
+/// One of `outputs`
+#[derive(Debug, Clone)]
+pub(crate) enum OutputDeclaration {
+    /// An element of an array of file names.
+    FileName(Text),
+    /// `name = "path"` or `name = { path = … }`
+    Path { name: Name, path: Option<Text>, metric: bool, content_hash: bool, optional: bool },
+}
+
+impl Run {
+    /// Does cargo build it first?
+    pub(crate) fn is_built(&self) -> bool {
+        matches!(self, Self::Target { .. } | Self::Build { .. })
+    }
+}

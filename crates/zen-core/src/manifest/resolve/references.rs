@@ -1,0 +1,156 @@
+//! `step.output`, `pipeline/step`, `package:pipeline/step.output`: from the words to the step. Knows not what the
+//! reference is for.
+
+use std::collections::BTreeSet;
+
+use super::{Context, Place, display_id};
+use crate::diag::{Diagnostic, Span};
+use crate::manifest::suggest;
+use crate::model::{PipelineId, StepId};
+
+/// A reference taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reference<'t> {
+    package: Option<&'t str>,
+    pipeline: Option<&'t str>,
+    step: &'t str,
+    /// What stands after the dot.
+    pub(crate) output: Option<&'t str>,
+}
+
+impl<'t> Reference<'t> {
+    pub(crate) fn read(text: &'t str) -> Self {
+        let (package, rest) = text.split_once(':').map_or((None, text), |(package, rest)| (Some(package), rest));
+        let (pipeline, rest) = rest.split_once('/').map_or((None, rest), |(pipeline, rest)| (Some(pipeline), rest));
+        let (step, output) = rest.split_once('.').map_or((rest, None), |(step, output)| (step, Some(output)));
+        Self { package, pipeline, step, output }
+    }
+}
+
+impl Context<'_> {
+    /// The step that `reference`, written in `from`, means.
+    pub(crate) fn find_step(
+        &self,
+        from: Place<'_>,
+        text: &str,
+        reference: Reference<'_>,
+        span: Span,
+    ) -> Result<StepId, Diagnostic> {
+        let pipeline = self.find_pipeline(from, text, reference, span)?;
+        let steps = &self.steps_of[pipeline.0 as usize];
+        let name_of = |id: &StepId| self.steps[id.0 as usize].step.name.value.as_str();
+        if let Some(id) = steps.iter().find(|id| name_of(id) == reference.step) {
+            return Ok(*id);
+        }
+        let (table, declaration) = self.pipelines[pipeline.0 as usize];
+        let problem = Diagnostic::error(format!(
+            "pipeline `{}` has no step `{}`",
+            display_id(table, declaration),
+            reference.step
+        ))
+        .at(span, "");
+        let names = steps.iter().map(name_of).filter(|name| *name != from.step.name.value);
+        let elsewhere = self.steps.iter().find(|place| place.step.name.value == reference.step);
+        Err(match elsewhere {
+            Some(place) if reference.pipeline.is_none() => {
+                let output = reference.output.map(|output| format!(".{output}")).unwrap_or_default();
+                let pipeline = display_id(place.table, place.pipeline);
+                problem.help(format!("a step of another pipeline: `{pipeline}/{}{output}`", reference.step))
+            }
+            _ => problem.help(suggest::help(reference.step, names, "steps")),
+        })
+    }
+
+    fn find_pipeline(
+        &self,
+        from: Place<'_>,
+        text: &str,
+        reference: Reference<'_>,
+        span: Span,
+    ) -> Result<PipelineId, Diagnostic> {
+        let Some(name) = reference.pipeline else {
+            return match reference.package {
+                None => Ok(from.pipeline_id),
+                Some(package) => Err(Diagnostic::error(format!("`{text}` names a package and no pipeline"))
+                    .at(span, "")
+                    .help(format!("`{package}:pipeline/{}`", reference.step))),
+            };
+        };
+        let of = |package: Option<&str>| {
+            let found = self
+                .pipelines
+                .iter()
+                .position(|(table, pipeline)| table.package.as_deref() == package && pipeline.name.value == name);
+            found.map(|at| PipelineId(at as u32))
+        };
+        let found = match reference.package {
+            Some(package) => of(Some(package)),
+            None => of(from.table.package.as_deref()).or_else(|| of(None)),
+        };
+        found.ok_or_else(|| {
+            let packages: BTreeSet<&str> =
+                self.pipelines.iter().filter_map(|(table, _)| table.package.as_deref()).collect();
+            if let Some(package) = reference.package.filter(|package| !packages.contains(package)) {
+                return Diagnostic::error(format!("no package `{package}` has pipelines"))
+                    .at(span, "")
+                    .help(suggest::help(package, packages, "packages with pipelines"));
+            }
+            let shown = reference.package.map_or_else(|| name.to_owned(), |package| format!("{package}:{name}"));
+            Diagnostic::error(format!("there is no pipeline `{shown}`"))
+                .at(span, "")
+                .help(self.unknown_pipeline_help(name))
+        })
+    }
+
+    /// The output that a reference to an artifact means.
+    pub(crate) fn find_output(&self, step: StepId, reference: Reference<'_>, span: Span) -> Result<usize, Diagnostic> {
+        let outputs = &self.outputs[step.0 as usize];
+        let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+        let place = self.steps[step.0 as usize];
+        let shown = format!("{}/{}", display_id(place.table, place.pipeline), place.step.name.value);
+        let declared = place.step.name.span;
+        match (reference.output, &*names) {
+            (None, [_]) => Ok(0),
+            (_, []) => Err(Diagnostic::error(format!("step `{shown}` has no outputs"))
+                .at(span, "")
+                .and(declared, "this step")
+                .help("`after` waits for a step, `depends` also runs again when it does")),
+            (None, names) => {
+                let all: Vec<String> = names.iter().map(|name| format!("{}.{name}", reference.step)).collect();
+                Err(Diagnostic::error(format!("step `{shown}` has {} outputs; which one?", names.len()))
+                    .at(span, "")
+                    .help(format!("one of {}", suggest::quoted(&all))))
+            }
+            (Some(wanted), names) => {
+                names.iter().position(|name| *name == wanted).ok_or_else(|| {
+                    Diagnostic::error(format!("step `{shown}` has no output `{wanted}`"))
+                        .at(span, "")
+                        .help(suggest::help(wanted, names.iter().copied(), "its outputs"))
+                })
+            }
+        }
+    }
+}
+
+/// Does this look like a file rather than a reference?
+pub(crate) fn looks_like_path(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{', '\\']) || text.contains('/') || text.contains('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_references_apart() {
+        let read = |text| {
+            let Reference { package, pipeline, step, output } = Reference::read(text);
+            (package, pipeline, step, output)
+        };
+        assert_eq!(read("a"), (None, None, "a", None));
+        assert_eq!(read("a.b"), (None, None, "a", Some("b")));
+        assert_eq!(read("p/a.b"), (None, Some("p"), "a", Some("b")));
+        assert_eq!(read("k:p/a.b"), (Some("k"), Some("p"), "a", Some("b")));
+        assert_eq!(read("k:p/a"), (Some("k"), Some("p"), "a", None));
+    }
+}

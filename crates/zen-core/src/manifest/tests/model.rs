@@ -1,0 +1,1 @@
+//! What good tables mean.
