@@ -193,8 +193,8 @@ pub(crate) fn check_alike<'a>(
         };
         diagnostics.push(
             Diagnostic::error(problem)
-                .at(span, format!("the second name of {what}"))
-                .and(*first, "the first")
+                .at(span, "and again here")
+                .and(*first, format!("{what} here"))
                 .help("rename one of the two"),
         );
     }

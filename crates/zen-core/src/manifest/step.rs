@@ -209,7 +209,9 @@ fn inputs(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<InputDeclaration> {
         return reader.strings(node, "inputs").into_iter().map(InputDeclaration::Reference).collect();
     }
     let Some(table) = node.get_ref().as_table() else {
-        reader.wrong_type(node, "inputs", "a table (name → reference) or an array of references");
+        let text = reader.as_text(node);
+        let problem = reader.wrong_type(node, "inputs", "a table (name → reference) or an array of references");
+        problem.helps.extend(text.map(|text| format!("`inputs = [{:?}]`", text.value)));
         return Vec::new();
     };
     let mut inputs = Vec::new();
@@ -263,9 +265,7 @@ fn outputs(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<OutputDeclaration> {
     let Some(table) = node.get_ref().as_table() else {
         let text = reader.as_text(node);
         let problem = reader.wrong_type(node, "outputs", "a table (name → path) or an array of file names");
-        if let Some(Text { value, .. }) = text {
-            problem.helps.push(format!("`outputs.NAME = {value:?}`"));
-        }
+        problem.helps.extend(text.map(|text| format!("`outputs.NAME = {:?}`", text.value)));
         return Vec::new();
     };
     named(reader, table, "an output", Alike::Variable)

@@ -268,7 +268,7 @@ fn check_placeholders(text: &Text, problems: &mut Vec<Diagnostic>) -> Script {
                 let shown = unquoted(&items[range.start + 1..range.end.max(range.start + 2) - 1], *quote, &holes);
                 ("inside quotes", format!("a value is quoted by itself; write `{shown}`"))
             }
-            Surround::Backticks => ("inside backticks", set_first(format!("`… \"${variable}\"`"))),
+            Surround::Backticks => ("inside backticks", set_first(format!("\"${variable}\""))),
             Surround::Substitution => ("inside `$(…)`", set_first(format!("$(… \"${variable}\")"))),
             Surround::Expansion => ("inside `${…}`", set_first(format!("${{…\"${variable}\"}}"))),
             Surround::Arithmetic => ("inside `$((…))`", set_first(format!("$((… {variable} …))"))),

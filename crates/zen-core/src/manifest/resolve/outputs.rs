@@ -1,6 +1,6 @@
 //! Outputs: names, places, and the places that no output may have. Knows not whether outputs of different steps overlap.
 
-use super::render::{Rendered, Renderer};
+use super::render::{Rendered, Renderer, bad_path};
 use super::{Context, Place as Origin};
 use crate::diag::{Diagnostic, Span};
 use crate::glob::PatternError;
@@ -92,10 +92,7 @@ fn declared_place(
     let place = match place(&rendered, &origin.table.base) {
         Ok(place) => place,
         Err(error) => {
-            let help = matches!(error, PatternError::Outside(_)).then_some("an output lies within the workspace");
-            let mut problem = Diagnostic::error(error.to_string()).at(text.span, "an output");
-            problem.helps.extend(help.map(str::to_owned));
-            renderer.problems.push(problem);
+            renderer.problems.push(bad_path(&error, text));
             return None;
         }
     };

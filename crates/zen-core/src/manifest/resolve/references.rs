@@ -134,7 +134,7 @@ impl Context<'_> {
 
 /// Does this look like a file rather than a reference?
 pub(crate) fn looks_like_path(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{', '\\']) || text.contains('/') || text.contains('.')
+    !text.contains(':') && text.contains(['*', '?', '[', '{', '\\', '/', '.'])
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ pub(crate) struct Rendered {
 impl Rendered {
     /// As a pattern relative to `base`.
     pub(crate) fn pattern(&self, base: &RelPath) -> Result<Pattern, PatternError> {
+        // `data\iris.csv`: an escape in a glob, but nobody escapes a letter.
+        if self.text.split('\\').skip(1).any(|rest| rest.starts_with(|c: char| c.is_alphanumeric())) {
+            return Err(PathError::Backslash(self.text.clone()).into());
+        }
         if self.is_wild || self.glob == self.text || self.text.ends_with('/') {
             return Pattern::new(base, &self.glob);
         }
@@ -151,14 +155,9 @@ impl<'a> Renderer<'a> {
                 }
                 _ => (&mut set.include, rendered),
             };
-            let made = if rendered.text.is_empty() {
-                Err(PatternError::Syntax { text: text.value.clone(), reason: "it is empty".to_owned() })
-            } else {
-                rendered.pattern(base)
-            };
-            match made {
+            match rendered.pattern(base) {
                 Ok(pattern) => list.push(pattern),
-                Err(error) => self.problems.push(Diagnostic::error(error.to_string()).at(text.span, "")),
+                Err(error) => self.problems.push(bad_path(&error, text)),
             }
         }
         if set.include.is_empty() && !set.exclude.is_empty() {
@@ -206,7 +205,7 @@ impl<'a> Renderer<'a> {
         };
         if matches!(value, Value::Array(_) | Value::Table(_)) {
             self.problems.push(
-                Diagnostic::error(format!("`{placeholder}` is {} `{}`", article(value.type_name()), value.type_name()))
+                Diagnostic::error(format!("`{placeholder}` is {} {}", article(value.type_name()), value.type_name()))
                     .at(text.span, "here it must be a single value"),
             );
             return None;
@@ -233,4 +232,17 @@ impl<'a> Renderer<'a> {
 /// `a` or `an`
 pub(crate) fn article(word: &str) -> &'static str {
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+/// The error for a path or glob that is none.
+pub(crate) fn bad_path(error: &PatternError, text: &Text) -> Diagnostic {
+    let problem = if text.value.trim_start_matches('!').is_empty() {
+        Diagnostic::error("a path cannot be empty").at(text.span, "")
+    } else {
+        Diagnostic::error(error.to_string()).at(text.span, "")
+    };
+    match error {
+        PatternError::Outside(_) => problem.help("what a step names lies within the workspace"),
+        _ => problem,
+    }
 }

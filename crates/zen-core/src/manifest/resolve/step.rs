@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::params::Sets;
 use super::ranks::Levels;
 use super::references::{Reference, looks_like_path};
-use super::render::Renderer;
+use super::render::{Renderer, bad_path};
 use super::{Context, Place, command, display_id, outputs};
 use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{InputDeclaration, Params, Threads};
@@ -184,7 +184,7 @@ fn never_again(step: &Step) -> Option<Diagnostic> {
 fn cwd(renderer: &mut Renderer<'_>, text: &Text, base: &RelPath) -> Option<RelPath> {
     let rendered = renderer.render(text)?;
     let path = rendered.path(base);
-    path.map_err(|error| renderer.problems.push(Diagnostic::error(error.to_string()).at(text.span, "`cwd`"))).ok()
+    path.map_err(|error| renderer.problems.push(bad_path(&error, text))).ok()
 }
 
 fn pool(context: &Context<'_>, renderer: &mut Renderer<'_>, text: &Text) -> Option<String> {
@@ -293,6 +293,7 @@ fn artifact(
         renderer.problems.push(
             Diagnostic::error(format!("`{written}` is no output of a step"))
                 .at(text.span, "a string here is a reference, `step.output`")
+                .note(problem.message.clone())
                 .help(help),
         );
         return None;

@@ -33,7 +33,7 @@ fn surrounds(script: &str) -> Vec<&'static str> {
 fn every_placeholder_is_seen_once_and_in_its_surroundings() {
     let cases: &[(&str, &[&str])] = &[
         ("echo @ a@b --x=@", &["bare", "bare", "bare"]),
-        ("X=@ y \"a\"@'b'@", &["bare", "bare"]),
+        ("X=@ y \"a\"@'b'@", &["bare", "bare", "bare"]),
         ("(cd @; { x @; })", &["bare", "bare"]),
         ("if x; then @; fi # done @", &["bare", "comment"]),
         ("echo a#@ #@", &["bare", "comment"]),
