@@ -132,7 +132,7 @@ impl<'s> Reader<'s> {
                     let help = elsewhere(&kebab).unwrap_or_else(|| suggest::help(&kebab, known, "known keys"));
                     self.report(
                         Diagnostic::error(format!("unknown key `{written}` in {what}"))
-                            .at(span, "not a key that zen knows")
+                            .at(span, "not a key of this table")
                             .help(help),
                     );
                 }

@@ -137,10 +137,12 @@ fn argv(reader: &mut Reader<'_>, node: &Node<'_>) -> Run {
         let commands: Vec<&str> = words.iter().map(|word| word.value.as_str()).collect();
         let problem = Diagnostic::error(format!("`{}` is not a program", program.value.escape_debug()))
             .at(program.span, "the first word of an array is the program, the others are its arguments");
-        reader.report(if let [only] = *commands {
+        let is_one_command = commands[1..].iter().all(|word| word.starts_with('-') || !word.contains(' '));
+        reader.report(if is_one_command {
+            let split = program.value.split_whitespace().chain(commands[1..].iter().copied());
             problem
-                .help(format!("for a shell command write a string: `run = {only:?}`"))
-                .help(format!("without a shell: `run = {:?}`", only.split_whitespace().collect::<Vec<_>>()))
+                .help(format!("for a shell command write a string: `run = {:?}`", commands.join(" ")))
+                .help(format!("without a shell: `run = {:?}`", split.collect::<Vec<_>>()))
         } else {
             problem
                 .help(format!("for several commands write a string: `run = {:?}`", commands.join(" && ")))

@@ -12,10 +12,16 @@ use crate::manifest::suggest;
 pub(crate) fn members<'l>(layout: &'l Layout, spec: &str) -> Vec<&'l str> {
     let spec = spec.rsplit_once('#').map_or(spec, |(_, name)| name);
     let name = spec.split(['@', ':']).next().unwrap_or(spec);
+    let all = layout.packages.iter().map(|package| package.name.as_str());
+    if name == "*" {
+        return all.collect();
+    }
+    if !name.contains(['*', '?', '[', '{']) {
+        return layout.package(name).map(|package| package.name.as_str()).into_iter().collect();
+    }
     let Ok(glob) = GlobBuilder::new(name).build() else { return Vec::new() };
     let matcher = glob.compile_matcher();
-    let matching = layout.packages.iter().filter(|package| package.name == name || matcher.is_match(&package.name));
-    matching.map(|package| package.name.as_str()).collect()
+    all.filter(|name| matcher.is_match(name)).collect()
 }
 
 /// The package with the binary or example `target`: `wanted`, else the table's own, else the only one.

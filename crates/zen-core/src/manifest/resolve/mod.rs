@@ -16,6 +16,7 @@ use super::{in_order, suggest};
 use crate::diag::Diagnostic;
 use crate::layout::Layout;
 use crate::model::{Model, Output, Pipeline, PipelineId, Settings, StepId};
+use crate::path::RelPath;
 use crate::value::Value;
 
 /// What the command line puts over the tables.
@@ -44,15 +45,17 @@ struct Context<'d> {
     layout: &'d Layout,
     args: &'d [String],
     settings: Settings,
+    /// Every `Cargo.toml` of the workspace and its `Cargo.lock`, sorted: no step may make them.
+    manifests: Vec<RelPath>,
     /// The workspace's own table, if there is one.
     workspace: Option<&'d TableDeclaration>,
-    /// By [`PipelineId`].
+    /// By [`PipelineId`]: sorted by package and name.
     pipelines: Vec<(&'d TableDeclaration, &'d PipelineDeclaration)>,
     /// By [`StepId`].
     steps: Vec<Place<'d>>,
     /// By [`PipelineId`].
     pipeline_params: Vec<BTreeMap<String, Value>>,
-    /// By [`PipelineId`].
+    /// By [`PipelineId`]; sorted by name.
     steps_of: Vec<Vec<StepId>>,
     /// By [`StepId`]; filled before references are looked at.
     outputs: Vec<Vec<Output>>,
@@ -101,7 +104,13 @@ pub fn resolve(declarations: &Declarations, layout: &Layout, overrides: &Overrid
 }
 
 fn index<'d>(declarations: &'d Declarations, layout: &'d Layout, overrides: &'d Overrides) -> Context<'d> {
+    let root_files = [&b"Cargo.toml"[..], b"Cargo.lock"].map(|name| RelPath::root().child(name));
+    let mut manifests: Vec<RelPath> = layout.packages.iter().map(|package| package.manifest.clone()).collect();
+    manifests.extend(root_files);
+    manifests.sort();
+    manifests.dedup();
     let mut context = Context {
+        manifests,
         layout,
         args: &overrides.args,
         settings: settings(declarations),

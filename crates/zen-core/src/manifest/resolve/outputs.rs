@@ -129,10 +129,12 @@ fn refused(context: &Context<'_>, place: &Place, span: Span) -> Option<Diagnosti
     if root.components().any(is_git) || place.owns(&root.child(b".git").child(b"config")) && !is_whole_tree {
         return refuse(format!("`{root}`: an output cannot lie in `.git`"), "name another folder");
     }
-    let manifests = layout.packages.iter().map(|package| package.manifest.clone());
-    let root_files = [&b"Cargo.toml"[..], b"Cargo.lock"].map(|name| RelPath::root().child(name));
-    let mut manifests = manifests.chain(root_files);
-    if let Some(manifest) = manifests.find(|manifest| place.owns(manifest)) {
+    let prefix = root.child(b"");
+    let from = context.manifests.partition_point(|manifest| manifest.as_bytes() < prefix.as_bytes());
+    let below =
+        context.manifests[from..].iter().take_while(|manifest| manifest.as_bytes().starts_with(prefix.as_bytes()));
+    let itself = context.manifests.binary_search(root).ok().map(|at| &context.manifests[at]);
+    if let Some(manifest) = itself.into_iter().chain(below).find(|manifest| place.owns(manifest)) {
         return refuse(
             format!("an output cannot be or hold the manifest `{manifest}`"),
             "name the files that the step makes, or a folder of their own",

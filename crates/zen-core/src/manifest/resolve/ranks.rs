@@ -43,7 +43,7 @@ impl<'d> Levels<'d> {
     }
 
     pub(crate) fn policy(&self, renderer: &mut Renderer<'_>) -> Policy {
-        let flag = |get: fn(&Level) -> Option<bool>| self.nearest(|level| get(level)).unwrap_or(true);
+        let flag = |get: fn(&'d Level) -> Option<bool>| self.nearest(get).unwrap_or(true);
         Policy {
             include_step_code: flag(|level| level.policy.include_step_code),
             include_step_parameters: flag(|level| level.policy.include_step_parameters),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Context, Place, display_id};
 use crate::diag::{Diagnostic, Span};
+use crate::manifest::declarations::{PipelineDeclaration, TableDeclaration};
 use crate::manifest::suggest;
 use crate::model::{PipelineId, StepId};
 
@@ -39,8 +40,8 @@ impl Context<'_> {
         let pipeline = self.find_pipeline(from, text, reference, span)?;
         let steps = &self.steps_of[pipeline.0 as usize];
         let name_of = |id: &StepId| self.steps[id.0 as usize].step.name.value.as_str();
-        if let Some(id) = steps.iter().find(|id| name_of(id) == reference.step) {
-            return Ok(*id);
+        if let Ok(at) = steps.binary_search_by(|id| name_of(id).cmp(reference.step)) {
+            return Ok(steps[at]);
         }
         let (table, declaration) = self.pipelines[pipeline.0 as usize];
         let problem = Diagnostic::error(format!(
@@ -77,11 +78,10 @@ impl Context<'_> {
             };
         };
         let of = |package: Option<&str>| {
-            let found = self
-                .pipelines
-                .iter()
-                .position(|(table, pipeline)| table.package.as_deref() == package && pipeline.name.value == name);
-            found.map(|at| PipelineId(at as u32))
+            let order = |(table, pipeline): &(&TableDeclaration, &PipelineDeclaration)| {
+                (table.package.as_deref(), &*pipeline.name.value).cmp(&(package, name))
+            };
+            self.pipelines.binary_search_by(order).ok().map(|at| PipelineId(at as u32))
         };
         let found = match reference.package {
             Some(package) => of(Some(package)),

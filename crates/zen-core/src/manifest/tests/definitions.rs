@@ -20,7 +20,7 @@ default-pipline = "x"
 x-mine = 1
 "#), @r#"
     error: unknown key `default-pipline` in `workspace.metadata.zen`
-      --> Cargo.toml:2:1 `default-pipline` not a key that zen knows
+      --> Cargo.toml:2:1 `default-pipline` not a key of this table
       help: did you mean `default-pipeline`?
     "#);
 }
@@ -36,16 +36,16 @@ pools.gpu = 1
 steps = {}
 "#), @r#"
     error: unknown key `run` in `workspace.metadata.zen`
-      --> Cargo.toml:2:1 `run` not a key that zen knows
+      --> Cargo.toml:2:1 `run` not a key of this table
       help: it belongs in `[workspace.metadata.zen.pipelines.NAME.steps.NAME]`
     error: unknown key `steps` in `workspace.metadata.zen`
-      --> Cargo.toml:3:1 `steps` not a key that zen knows
+      --> Cargo.toml:3:1 `steps` not a key of this table
       help: it belongs in `[workspace.metadata.zen.pipelines.NAME]`
     error: unknown key `outputs` in pipeline `p`
-      --> Cargo.toml:5:1 `outputs` not a key that zen knows
+      --> Cargo.toml:5:1 `outputs` not a key of this table
       help: it belongs in a step: `[….pipelines.p.steps.NAME]`
     error: unknown key `pools` in pipeline `p`
-      --> Cargo.toml:6:1 `pools` not a key that zen knows
+      --> Cargo.toml:6:1 `pools` not a key of this table
       help: it belongs in `[workspace.metadata.zen]`
     "#);
 }
@@ -56,10 +56,10 @@ fn an_unknown_key_of_a_step() {
 ouputs = ["a.txt"]
 zzzzzz = 1"#), @r#"
     error: unknown key `ouputs` in step `s`
-      --> Cargo.toml:10:1 `ouputs` not a key that zen knows
+      --> Cargo.toml:10:1 `ouputs` not a key of this table
       help: did you mean `outputs`?
     error: unknown key `zzzzzz` in step `s`
-      --> Cargo.toml:11:1 `zzzzzz` not a key that zen knows
+      --> Cargo.toml:11:1 `zzzzzz` not a key of this table
       help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `outputs`, `packages`, `params` and 9 more
     "#);
 }
@@ -72,10 +72,10 @@ needs = ["make"]"#), @r#"
       --> Cargo.toml:8:43 `s` what is it to do?
       help: `run = "a shell command"`, `run = ["program", "argument"]` or `run.bin = "name"`
     error: unknown key `command` in step `s`
-      --> Cargo.toml:9:1 `command` not a key that zen knows
+      --> Cargo.toml:9:1 `command` not a key of this table
       help: the command is called `run`
     error: unknown key `needs` in step `s`
-      --> Cargo.toml:10:1 `needs` not a key that zen knows
+      --> Cargo.toml:10:1 `needs` not a key of this table
       help: `inputs` takes what another step makes; `after` only waits for it
     "#);
 }
@@ -264,7 +264,7 @@ pipelines.train.steps.a = { run = "true", files = "a" }
     error: `store.max-size`: `big` is not a size; write bytes (`1048576`) or a unit (`"20GiB"`, `"500MB"`)
       --> Cargo.toml:2:18 `"big"`
     error: unknown key `folder` in `store`
-      --> Cargo.toml:3:7 `folder` not a key that zen knows
+      --> Cargo.toml:3:7 `folder` not a key of this table
       help: known keys: `dir`, `max-size`
     error: `pools.gpu` must be an integer of at least 1
       --> Cargo.toml:4:13 `0` not in 1 to 4294967295
@@ -467,7 +467,7 @@ inputs.c = {}"#), @r#"
       --> Cargo.toml:10:8 `a`
       help: `inputs.a = "step.output"` or `inputs.a.files = "data/**"`
     error: unknown key `file` in `inputs.a`
-      --> Cargo.toml:10:14 `file` not a key that zen knows
+      --> Cargo.toml:10:14 `file` not a key of this table
       help: did you mean `files`?
     error: `inputs.b` must be a reference ("step.output") or `{ files = … }`, not an array
       --> Cargo.toml:11:12 `["x", "y"]` expected a reference ("step.output") or `{ files = … }`
@@ -666,7 +666,7 @@ outputs.o = 1"#), @r#"
       --> Cargo.toml:10:9 `m`
       help: `outputs.m.path = "a/file"`
     error: unknown key `metrics` in `outputs.n`
-      --> Cargo.toml:11:27 `metrics` not a key that zen knows
+      --> Cargo.toml:11:27 `metrics` not a key of this table
       help: did you mean `metric`?
     error: `outputs.o` must be a path, or a table with `path`, not an integer
       --> Cargo.toml:12:13 `1` expected a path, or a table with `path`

@@ -348,7 +348,7 @@ fn a_member_has_not() {
         load_all("[workspace]\n", &[("api", "[package.metadata.zen]\npools.gpu = 1\n")], &Overrides::default());
     insta::assert_snapshot!(render(&problems, &sources), @r#"
     error: unknown key `pools` in `package.metadata.zen`
-      --> crates/api/Cargo.toml:2:1 `pools` not a key that zen knows
+      --> crates/api/Cargo.toml:2:1 `pools` not a key of this table
       help: it belongs in `[workspace.metadata.zen]` of the root manifest: `pools`
     "#);
 }
