@@ -99,7 +99,7 @@ fn threads(reader: &mut Reader<'_>, node: &Node<'_>) -> Threads {
 
 fn run(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<Spanned<Run>> {
     let node = fields.get("run")?;
-    let mut span = reader.span(node.span());
+    let span = reader.span(node.span());
     let run = if let Some(script) = reader.as_text(node) {
         if script.value.trim().is_empty() {
             reader.report(Diagnostic::error("`run` is empty").at(span, "no command"));
@@ -108,8 +108,6 @@ fn run(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<Spanned<Run>>
     } else if node.get_ref().is_array() {
         argv(reader, node)
     } else if node.get_ref().is_table() {
-        // The span of `run.bin = …` would be that of its first word only.
-        span = fields.key_span("run").filter(|_| span.start == span.end).unwrap_or(span);
         cargo(reader, node)
     } else {
         reader.wrong_type(node, "run", "a string, an array of words, or a table");

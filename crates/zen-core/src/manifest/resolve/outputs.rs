@@ -126,7 +126,7 @@ fn refused(context: &Context<'_>, place: &Place, span: Span) -> Option<Diagnosti
         return refuse("an output cannot be the workspace root".to_owned(), "name a file or a folder below it");
     }
     let is_git = |name: &[u8]| name.eq_ignore_ascii_case(b".git");
-    if root.components().any(is_git) || place.owns(&root.child(b".git").child(b"config")) && !is_whole_tree {
+    if root.components().any(is_git) {
         return refuse(format!("`{root}`: an output cannot lie in `.git`"), "name another folder");
     }
     let prefix = root.child(b"");

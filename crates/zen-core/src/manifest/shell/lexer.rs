@@ -245,7 +245,8 @@ impl Lexer<'_> {
                 }
                 let text: Option<String> = (line..self.at).map(|at| self.char_at(at)).collect();
                 self.at += 1;
-                let text = text.unwrap_or_default();
+                // A line with a placeholder is part of the body.
+                let Some(text) = text else { continue };
                 let text = if strip_tabs { text.trim_start_matches('\t') } else { &text };
                 if text.trim_end_matches('\r') == delimiter {
                     end = line;
@@ -414,7 +415,8 @@ impl Lexer<'_> {
                     if let Item::Hole(number) = self.items[self.at] {
                         holes.push(number);
                     }
-                    self.at += if self.peek() == Some('\\') { 2 } else { 1 };
+                    let escapes = self.peek() == Some('\\') && self.char_at(self.at + 1).is_some();
+                    self.at += if escapes { 2 } else { 1 };
                 }
                 self.at = (self.at + 1).min(self.items.len());
                 for number in holes {

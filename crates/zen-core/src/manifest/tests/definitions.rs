@@ -587,7 +587,7 @@ packages = ["ap", "web-*"]"#), @r#"
 }
 
 #[test]
-fn outputs_in_forbidden_places() {
+fn f_9_outputs_in_forbidden_places() {
     assert_snapshot!(step(r#"run = "true"
 outputs.a = "."
 outputs.b = "../x"

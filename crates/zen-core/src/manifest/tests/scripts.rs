@@ -50,6 +50,7 @@ fn every_placeholder_is_seen_once_and_in_its_surroundings() {
         ("cat <<-'EOF'\n\ta \"@ $(\n\tEOF\n@", &["here", "bare"]),
         ("cat <<A <<B\n@\nA\n@\nB\n@", &["here", "here", "bare"]),
         ("cat <<EOF\n@", &["here"]),
+        ("cat <<''\n@\n\n@", &["here", "bare"]),
         ("cat <<< @ > @ 2>&1 @", &["bare", "bare", "bare"]),
         ("a 2>&- @ <(b @) @", &["bare", "substitution", "bare"]),
         ("\\@ $@ \\\\@", &["backslash", "dollar", "bare"]),
