@@ -21,10 +21,11 @@ pub mod model;
 
 pub mod closure;
 
+pub mod manifest;
+
 pub mod graph;
 
 pub mod key;
-pub mod manifest;
 
 pub mod decide;
 
@@ -47,3 +48,5 @@ pub mod process;
 pub mod store;
 
 pub mod place;
+
+pub mod engine;

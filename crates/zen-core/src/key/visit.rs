@@ -75,13 +75,12 @@ pub fn visit(step: &Step, observed: &Observed, sink: &mut dyn Sink) -> Result<()
     for (path, digest) in &observed.files {
         sink.item(Component::Files, "", Some(path), *digest, &|| None);
     }
-    if step.policy.include_step_code {
-        for file in &observed.sources {
-            sink.item(Component::Sources, &file.package, Some(&file.path), file.digest, &|| None);
-        }
-        for fact in &observed.facts {
-            sink.item(Component::Sources, &fact.item, None, fact.digest, &|| fact.shown.clone());
-        }
+    // Where the code does not count, the closures here are those that `packages` names.
+    for file in &observed.sources {
+        sink.item(Component::Sources, &file.package, Some(&file.path), file.digest, &|| None);
+    }
+    for fact in &observed.facts {
+        sink.item(Component::Sources, &fact.item, None, fact.digest, &|| fact.shown.clone());
     }
     env(step, observed, sink);
     outputs(step, sink);

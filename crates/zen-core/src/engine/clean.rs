@@ -1,0 +1,259 @@
+//! Removing cached results: which records, which outputs. Knows not how the store removes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::ledger::Ledger;
+use super::{Definitions, EngineError, Project};
+use crate::artifact::{Key, Node, Timestamp};
+use crate::decide::age_text;
+use crate::model::Step;
+use crate::path::RelPath;
+use crate::place::Places;
+use crate::scan::Scanner;
+use crate::scan::cache::StatCache;
+use crate::store::gc::Removed;
+use crate::store::local::{Access, LocalStore};
+use crate::store::records::Stored;
+
+/// What to remove.
+#[derive(Debug, Clone, Default)]
+pub struct CleanRequest {
+    /// What no policy of now would accept.
+    pub expired: bool,
+    /// What was not used for this long.
+    pub older_than: Option<Duration>,
+    /// The least recently used, until the store is no larger.
+    pub max_size: Option<u64>,
+    /// Results of this pipeline alone.
+    pub pipeline: Option<String>,
+    /// Results of this step alone.
+    pub step: Option<String>,
+    /// Everything in the store.
+    pub all: bool,
+    /// The outputs in the workspace as well.
+    pub outputs: bool,
+    /// What was set aside in `replaced/`.
+    pub replaced: bool,
+    /// Say what would be removed, remove nothing.
+    pub dry_run: bool,
+}
+
+impl CleanRequest {
+    /// Is something other than records all that is asked for?
+    fn wants_no_records(&self) -> bool {
+        let narrowed = self.expired || self.older_than.is_some() || self.max_size.is_some() || self.all;
+        (self.outputs || self.replaced) && !narrowed && self.pipeline.is_none() && self.step.is_none()
+    }
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Default)]
+pub struct Cleaned {
+    /// Records and objects.
+    pub store: Removed,
+    /// A line for each record that expired: step, age, limit.
+    pub expired: Vec<String>,
+    /// Outputs that were removed.
+    pub outputs: Vec<RelPath>,
+    /// Bytes of `replaced/`.
+    pub replaced: u64,
+}
+
+/// Removes what `request` says.
+///
+/// # Errors
+/// The store cannot be used, or is in use; a name that does not exist.
+pub fn clean(
+    project: &Project,
+    definitions: &Definitions,
+    store_dir: Option<&Path>,
+    request: &CleanRequest,
+    now: Timestamp,
+) -> Result<Cleaned, EngineError> {
+    let mut cleaned = Cleaned::default();
+    check_names(definitions, request)?;
+    let folder = project.store_folder(&definitions.model, store_dir);
+    if request.wants_no_records() {
+        // Nothing of the store.
+    } else if folder.exists() {
+        let store = LocalStore::open(&folder, if request.dry_run { Access::Read } else { Access::Write })?;
+        cleaned.store = if request.all {
+            store.clear_all(request.dry_run)?
+        } else {
+            remove_records(definitions, &store, request, now, &mut cleaned.expired)?
+        };
+    }
+    let zen_dir = project.workspace.zen_dir();
+    if request.outputs && zen_dir.is_dir() {
+        cleaned.outputs = remove_outputs(project, definitions, &zen_dir, request)?;
+    }
+    if request.replaced {
+        let folder = zen_dir.join("replaced");
+        let failed = |source| EngineError::ZenFolder { folder: folder.clone(), source };
+        cleaned.replaced = size_of(&folder).map_err(failed)?;
+        if !request.dry_run && folder.is_dir() {
+            std::fs::remove_dir_all(&folder).map_err(failed)?;
+        }
+    }
+    Ok(cleaned)
+}
+
+fn check_names(definitions: &Definitions, request: &CleanRequest) -> Result<(), EngineError> {
+    let model = &definitions.model;
+    if let Some(name) = &request.pipeline
+        && !model.pipelines.iter().any(|pipeline| is_pipeline(name, &pipeline.name, &pipeline.display_id()))
+    {
+        let names: BTreeSet<String> = model.pipelines.iter().map(crate::model::Pipeline::display_id).collect();
+        let names: Vec<String> = names.into_iter().collect();
+        return Err(EngineError::Usage(format!("there is no pipeline `{name}`; there are: {}", names.join(", "))));
+    }
+    if let Some(name) = &request.step
+        && !model.steps.iter().any(|step| is_step(name, &step.display_id))
+    {
+        return Err(EngineError::Usage(format!("there is no step `{name}`; `cargo zen list` shows them")));
+    }
+    Ok(())
+}
+
+fn is_pipeline(name: &str, pipeline: &str, display_id: &str) -> bool {
+    name == pipeline || name == display_id
+}
+
+fn is_step(name: &str, display_id: &str) -> bool {
+    name == display_id || display_id.rsplit_once('/').is_some_and(|(_, step)| step == name)
+}
+
+/// Does a record's step, by its display id, belong to what is named?
+fn is_meant(request: &CleanRequest, display_id: &str) -> bool {
+    let (pipeline_id, _) = display_id.rsplit_once('/').unwrap_or((display_id, ""));
+    let pipeline = pipeline_id.rsplit_once(':').map_or(pipeline_id, |(_, pipeline)| pipeline);
+    request.pipeline.as_ref().is_none_or(|name| is_pipeline(name, pipeline, pipeline_id))
+        && request.step.as_ref().is_none_or(|name| is_step(name, display_id))
+}
+
+fn remove_records(
+    definitions: &Definitions,
+    store: &LocalStore,
+    request: &CleanRequest,
+    now: Timestamp,
+    expired: &mut Vec<String>,
+) -> Result<Removed, EngineError> {
+    if let Some(max) = request.max_size {
+        let outside = |record: &crate::artifact::Record| !is_meant(request, &record.step);
+        return Ok(store.shrink(max, &outside, now, request.dry_run)?);
+    }
+    let mut keys: BTreeSet<Key> = BTreeSet::new();
+    let limits = limits(definitions);
+    for stored in store.records.all().iter().filter(|stored| is_meant(request, &stored.record.step)) {
+        let record = &stored.record;
+        let is_old = request.older_than.is_some_and(|limit| {
+            u128::from(now.0.saturating_sub(stored.last_used.0).max(0).unsigned_abs()) >= limit.as_millis()
+        });
+        let over = limits.get(record.step.as_str()).and_then(|limit| over_limit(stored, *limit, now));
+        let goes = match (request.expired, request.older_than) {
+            (true, None) => over.is_some(),
+            (true, Some(_)) => over.is_some() || is_old,
+            (false, Some(_)) => is_old,
+            (false, None) => true,
+        };
+        if goes {
+            keys.insert(record.key);
+            if let (true, Some((age, limit))) = (request.expired, over) {
+                let (age, limit) = (age_text(age), age_text(limit));
+                expired.push(format!("{} (run {}, {age} old, limit {limit})", record.step, record.run));
+            }
+        }
+    }
+    Ok(store.remove_records(&|stored| keys.contains(&stored.record.key), request.dry_run)?)
+}
+
+/// The limit of each step, if every step that may use its records has one: steps of the same definition share them, so
+/// the longest counts.
+fn limits(definitions: &Definitions) -> BTreeMap<&str, Option<Duration>> {
+    let model = &definitions.model;
+    let with_limit: Vec<&Step> = model.steps.iter().filter(|step| step.policy.expires_after.is_some()).collect();
+    let limit = |step: &&Step| {
+        let same = model.steps.iter().filter(|other| may_share(step, other));
+        let limits: Option<Vec<Duration>> = same.map(|other| other.policy.expires_after).collect();
+        (step.display_id.as_str(), limits.and_then(|limits| limits.into_iter().max()))
+    };
+    with_limit.iter().map(limit).collect()
+}
+
+/// Could both have equal keys? In doubt, yes: then nothing is removed that one of them may still use.
+fn may_share(a: &Step, b: &Step) -> bool {
+    let outputs = |step: &Step| step.outputs.iter().map(|output| output.name.clone()).collect::<Vec<_>>();
+    a.display_id == b.display_id || outputs(a) == outputs(b) && a.params.keys().eq(b.params.keys())
+}
+
+fn over_limit(stored: &Stored, limit: Option<Duration>, now: Timestamp) -> Option<(Duration, Duration)> {
+    let limit = limit?;
+    let age = now.0 - stored.record.ended.0;
+    let over = age < 0 || limit.is_zero() || u128::from(age.unsigned_abs()) >= limit.as_millis();
+    over.then(|| (Duration::from_millis(age.max(0).unsigned_abs()), limit))
+}
+
+/// Removes outputs that still are what zen left, and that git does not track.
+fn remove_outputs(
+    project: &Project,
+    definitions: &Definitions,
+    zen_dir: &Path,
+    request: &CleanRequest,
+) -> Result<Vec<RelPath>, EngineError> {
+    let failed = |source| EngineError::ZenFolder { folder: zen_dir.to_owned(), source };
+    let workspace = &project.workspace;
+    let scanner = Scanner::new(&workspace.root, StatCache::open(&zen_dir.join("stat-cache")));
+    let places = Places {
+        root: &workspace.root,
+        zen: &workspace.layout.zen_dir,
+        target: &workspace.layout.target_dir,
+        digests: &scanner,
+    };
+    let ledger = Ledger::open(&zen_dir.join("places.log"));
+    let tracked = tracked_by_git(&workspace.root);
+    let mut removed = Vec::new();
+    for (step, entries) in ledger.steps().into_iter().filter(|(step, _)| is_meant(request, step)) {
+        let defined = definitions.model.steps.iter().any(|known| known.display_id == step);
+        let is_tracked = |path: &RelPath| {
+            tracked.range(path.clone()..).next().is_some_and(|tracked| tracked.starts_with(path))
+        };
+        let (kept, gone): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(path, _)| is_tracked(path));
+        if request.dry_run {
+            let there = |(path, node): &(RelPath, Node)| *node != Node::Folder && path.to_path(&workspace.root).exists();
+            removed.extend(gone.into_iter().filter(there).map(|(path, _)| path));
+            continue;
+        }
+        let files = places.remove_own(&gone).map_err(|error| failed(std::io::Error::other(super::job::chain(&error))))?;
+        removed.extend(files);
+        debug_assert!(defined || !step.is_empty());
+        ledger.set(&step, kept.into_iter().collect()).map_err(failed)?;
+    }
+    removed.sort_unstable();
+    Ok(removed)
+}
+
+/// What git tracks below the root; nothing where there is no git.
+fn tracked_by_git(root: &Path) -> BTreeSet<RelPath> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output();
+    let Ok(listed) = listed else { return BTreeSet::new() };
+    let paths = listed.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    paths.map(|path| RelPath::root().child(path)).collect()
+}
+
+fn size_of(folder: &PathBuf) -> std::io::Result<u64> {
+    let listing = match std::fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut size = 0;
+    for entry in listing {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        size += if metadata.is_dir() { size_of(&entry.path())? } else { metadata.len() };
+    }
+    Ok(size)
+}

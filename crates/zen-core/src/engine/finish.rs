@@ -1,0 +1,163 @@
+//! Before and after the steps of a run: what an interrupted run left, what the tables no longer define, whether the
+//! outputs still stand, the caches, garbage. Knows no schedule.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::history::{StepEntry, StepOutcome};
+use super::job::chain;
+use super::ledger::Ledger;
+use super::session::{Progress, Session, World};
+use crate::artifact::{Key, Node};
+use crate::diag::Diagnostic;
+use crate::event::{Event, Listener};
+use crate::model::StepId;
+use crate::path::RelPath;
+use crate::place::Replaced;
+use crate::store::Objects;
+
+/// Puts back what a run that was killed had set aside, and removes what zen left for steps that the tables no longer
+/// define. The places are locked, and nothing was decided yet.
+pub(super) fn recover(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
+    if !world.zen_dir.join("aside").is_dir() && !world.zen_dir.join("places.log").is_file() {
+        return;
+    }
+    let model = &world.definitions.model;
+    let ledger = Ledger::open(&world.zen_dir.join("places.log"));
+    let places = world.places();
+    let own = |path: &RelPath, node: &Node| {
+        ledger.is_own(path, node) || matches!(node, Node::File { digest, .. } if world.store.read(*digest).is_ok())
+    };
+    if world.zen_dir.join("aside").is_dir() {
+        for id in &world.selection.order {
+            let step = model.step(*id);
+            let mut replaced = Replaced::new(format!("recovered-{}", world.now.0));
+            match places.recover(&step.display_id, &own, &mut replaced) {
+                Ok(back) if back.is_empty() => {}
+                Ok(back) => {
+                    let paths: Vec<String> = back.iter().map(ToString::to_string).collect();
+                    warn(
+                        Diagnostic::warning(format!("an earlier run of step `{}` was killed", step.display_id))
+                            .note(format!("put back as it was before: {}", paths.join(", "))),
+                    );
+                }
+                Err(error) => warn(Diagnostic::warning(format!(
+                    "what an interrupted run of step `{}` set aside could not be put back: {}",
+                    step.display_id,
+                    chain(&error)
+                ))),
+            }
+        }
+    }
+    forget_undefined(world, &ledger, warn);
+}
+
+/// A step or output that is gone from a pipeline of this run: what zen left for it is removed, if it still is that.
+fn forget_undefined(world: &World<'_>, ledger: &Ledger, warn: &mut dyn FnMut(Diagnostic)) {
+    let model = &world.definitions.model;
+    let pipelines: BTreeSet<String> =
+        world.selection.order.iter().map(|step| model.pipeline(model.step(*step).pipeline).display_id()).collect();
+    let defined: HashMap<&str, StepId> =
+        model.step_ids().map(|step| (model.step(step).display_id.as_str(), step)).collect();
+    for (step, entries) in ledger.steps() {
+        let in_pipeline = step.rsplit_once('/').is_some_and(|(pipeline, _)| pipelines.contains(pipeline));
+        if !in_pipeline {
+            continue;
+        }
+        let current = defined.get(step.as_str()).map(|id| model.step(*id));
+        let is_current =
+            |path: &RelPath| current.is_some_and(|step| step.outputs.iter().any(|output| output.place.owns(path)));
+        // Another step may have taken the place over; its bytes are not looked at.
+        let is_other = |path: &RelPath| world.outputs.iter().any(|place| place.owns(path));
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|(path, node)| is_current(path) || *node == Node::Folder && is_other(path));
+        let gone: Vec<(RelPath, Node)> = gone.into_iter().filter(|(path, _)| !is_other(path)).collect();
+        if gone.is_empty() {
+            continue;
+        }
+        let done = world.places().remove_own(&gone).map_err(|error| chain(&error));
+        let noted = ledger.set(&step, kept.into_iter().collect()).map_err(|error| error.to_string());
+        if let Err(error) = done.and(noted) {
+            warn(Diagnostic::warning(format!("what the former step `{step}` left could not be removed: {error}")));
+        }
+    }
+}
+
+/// The outputs of the selected steps, once more at the end: says which no longer match, and who ran meanwhile. Gives
+/// whether any does not.
+pub(super) fn check_outputs(
+    world: &World<'_>,
+    progress: &Progress,
+    steps: &HashMap<StepId, StepEntry>,
+    listener: &mut dyn Listener,
+) -> bool {
+    let model = &world.definitions.model;
+    let mut ran: Vec<&str> = steps
+        .values()
+        .filter(|step| matches!(step.outcome, StepOutcome::Ran | StepOutcome::Failed))
+        .map(|step| step.step.as_str())
+        .collect();
+    ran.sort_unstable();
+    let places = world.places();
+    let mut failed = false;
+    for id in world.selection.selected.iter().filter(|id| {
+        steps.get(id).is_some_and(|step| !matches!(step.outcome, StepOutcome::Failed | StepOutcome::Skipped))
+    }) {
+        let (step, Some(settled)) = (model.step(*id), progress.settled.get(id)) else { continue };
+        for (output, artifact) in step.outputs.iter().zip(&settled.artifacts) {
+            if places.matches(&output.place, artifact).unwrap_or(false) {
+                continue;
+            }
+            failed = true;
+            let others: Vec<&str> = ran.iter().copied().filter(|name| *name != step.display_id).collect();
+            listener.event(&Event::Warning(
+                Diagnostic::error(format!("output `{}` of step `{}` was changed while the run went on", output.name, step.display_id))
+                    .at(output.span, format!("at `{}`", output.place.root()))
+                    .note(if others.is_empty() {
+                        "no other step ran meanwhile".to_owned()
+                    } else {
+                        format!("meanwhile ran: {}", others.join(", "))
+                    })
+                    .help("no two steps may write to one place: declare it as the output of the one that does"),
+            ));
+        }
+    }
+    failed
+}
+
+/// What can wait until the steps are done: the stat cache, uses of records, garbage.
+pub(super) fn tidy_up(session: &mut Session<'_>, listener: &mut dyn Listener) {
+    let mut problems: Vec<String> = Vec::new();
+    if let Err(error) = session.save() {
+        problems.push(format!("the stat cache cannot be written ({error}): files are read again next time"));
+    }
+    let world = &session.world;
+    let keys: Vec<Key> = session.progress.settled.values().filter_map(|settled| settled.key).collect();
+    if world.store.is_writable() {
+        if let Err(error) = world.store.records.touch(&keys, world.now) {
+            problems.push(format!("the uses of records cannot be written ({error})"));
+        }
+        let used: BTreeSet<Key> = keys.into_iter().collect();
+        let max = world.definitions.model.settings.store_max_size;
+        let latest = |record: &crate::artifact::Record| {
+            used.contains(&record.key)
+                || world.store.records.latest_of_step(&record.step, 1).iter().any(|last| last.key == record.key)
+        };
+        match world.store.collect_garbage(max, &latest, world.now) {
+            Ok(Some(removed)) if removed.records > 0 => listener.event(&Event::Note(format!(
+                "{} old records were removed, so that the store is no larger than `store.max-size`",
+                removed.records
+            ))),
+            Ok(_) => {}
+            Err(error) => problems.push(format!("garbage cannot be collected: {}", chain(&error))),
+        }
+    }
+    let contexts = world.zen_dir.join("context");
+    if let Err(error) = std::fs::remove_dir_all(&contexts)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        problems.push(format!("`{}` cannot be removed: {error}", contexts.display()));
+    }
+    for problem in problems {
+        listener.event(&Event::Warning(Diagnostic::warning(problem)));
+    }
+}

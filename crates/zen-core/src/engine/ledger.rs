@@ -1,0 +1,100 @@
+//! What zen last left where, kept in a log in the zen folder. Several processes may append to it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::artifact::Node;
+use crate::path::RelPath;
+use crate::store::log::FrameLog;
+
+const LEFT: u32 = 1;
+/// From this size on a log of which most is dead is written anew.
+const SMALL: u64 = 256 << 10;
+
+/// Path → what zen last put or collected there, by step.
+#[derive(Debug)]
+pub(super) struct Ledger(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    log: FrameLog,
+    steps: BTreeMap<String, BTreeMap<RelPath, Node>>,
+}
+
+impl Ledger {
+    /// The ledger in this file; one that cannot be read is an empty one: what it held is moved to `replaced/` then
+    /// instead of being removed.
+    pub(super) fn open(file: &Path) -> Self {
+        let mut inner = Inner { log: FrameLog::open(file), steps: BTreeMap::new() };
+        let _ = inner.refresh();
+        Self(Mutex::new(inner))
+    }
+
+    /// What zen last left at `path`, if this is it.
+    pub(super) fn is_own(&self, path: &RelPath, node: &Node) -> bool {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.steps.values().any(|entries| entries.get(path) == Some(node))
+    }
+
+    /// From now on these, and only these, are what zen left for `step`.
+    ///
+    /// # Errors
+    /// What writing met.
+    pub(super) fn set(&self, step: &str, entries: BTreeMap<RelPath, Node>) -> io::Result<()> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.refresh()?;
+        if inner.steps.get(step).is_some_and(|known| *known == entries) {
+            return Ok(());
+        }
+        let payload = postcard::to_stdvec(&(step, &entries)).map_err(io::Error::other)?;
+        inner.log.append(&[(LEFT, &payload)])?;
+        inner.put(step.to_owned(), entries);
+        inner.compact()
+    }
+
+    /// Everything, by step.
+    pub(super) fn steps(&self) -> BTreeMap<String, BTreeMap<RelPath, Node>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).steps.clone()
+    }
+}
+
+impl Inner {
+    fn refresh(&mut self) -> io::Result<()> {
+        let changed = self.log.refresh()?;
+        if changed.reset {
+            self.steps.clear();
+        }
+        for frame in changed.frames {
+            let Some(payload) = self.log.payload(frame) else { continue };
+            // A frame that another version wrote says nothing.
+            if let Ok((step, entries)) = postcard::from_bytes::<(String, BTreeMap<RelPath, Node>)>(payload) {
+                self.put(step, entries);
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, step: String, entries: BTreeMap<RelPath, Node>) {
+        if entries.is_empty() {
+            self.steps.remove(&step);
+        } else {
+            self.steps.insert(step, entries);
+        }
+    }
+
+    fn compact(&mut self) -> io::Result<()> {
+        if self.log.size() < SMALL {
+            return Ok(());
+        }
+        let payloads: Vec<Vec<u8>> =
+            self.steps.iter().map(postcard::to_stdvec).collect::<Result<_, _>>().map_err(io::Error::other)?;
+        let live: u64 = payloads.iter().map(|payload| payload.len() as u64).sum();
+        if self.log.size() / 4 > live {
+            let frames: Vec<(u32, &[u8])> = payloads.iter().map(|payload| (LEFT, &payload[..])).collect();
+            self.log.write()?.replace(&frames)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Locks of a run: places for all of it, keys for what it produces. Knows not how a lock is made.
+
+use super::EngineError;
+use super::session::World;
+use crate::artifact::Key;
+use crate::event::{Event, Listener};
+use crate::path::RelPath;
+use crate::store::lock::{Guard, Holder, LockError, Locks, Mode, place_locks};
+
+/// The variable by which a nested `cargo zen` knows the processes of the runs that it runs in: numbers, outermost
+/// first, comma-separated.
+pub const ANCESTORS: &str = "ZEN_ANCESTORS";
+
+/// An attempt at a key.
+pub(super) enum Tried {
+    /// Nobody else produces it.
+    Locked(Guard),
+    /// Somebody does; the text says who.
+    Held(String),
+    /// There are no locks here: equal work may be done twice.
+    Unavailable,
+}
+
+/// Locks the places of all steps of the run, to its end.
+///
+/// # Errors
+/// Somebody else has one of them, and it is not to be waited for: with `--no-wait`, or because it is a run that this
+/// one runs in.
+pub(super) fn places(world: &World<'_>, listener: &mut dyn Listener) -> Result<Guard, EngineError> {
+    let model = &world.definitions.model;
+    let places: Vec<RelPath> = world
+        .selection
+        .order
+        .iter()
+        .flat_map(|step| model.step(*step).outputs.iter().map(|output| output.place.root().clone()))
+        .collect();
+    let names = place_locks(&places);
+    let locks = Locks::open(world.zen_dir.join("locks"));
+    let holder = holder(world);
+    let guard = match locks.try_lock(&names, &holder) {
+        Ok(guard) => guard,
+        Err(LockError::Contended { name, holder: other }) => {
+            refuse(world, &holder, &name, &other)?;
+            listener.event(&Event::Blocking { on: format!("`{name}`"), holder: Some(other.what) });
+            locks.lock(&names, &holder).map_err(|source| zen_folder(world, source))?
+        }
+        Err(LockError::Io(source)) => return Err(zen_folder(world, source)),
+    };
+    if let Some(warning) = locks.warning() {
+        listener.event(&Event::Warning(crate::diag::Diagnostic::warning(warning)));
+    }
+    Ok(guard)
+}
+
+fn refuse(world: &World<'_>, me: &Holder, name: &str, other: &Holder) -> Result<(), EngineError> {
+    if me.ancestors.contains(&other.pid) {
+        return Err(EngineError::Locked(format!(
+            "`{name}` is locked by {}, which this cargo zen runs in: it would wait for itself; make the inner steps \
+             part of the outer pipeline, or of another one with other outputs",
+            other.what
+        )));
+    }
+    if world.options.no_wait {
+        return Err(EngineError::Locked(format!("`{name}` is locked by {}; leave out --no-wait to wait for it", other.what)));
+    }
+    Ok(())
+}
+
+/// Tries to be the one who produces a key.
+pub(super) fn try_key(world: &World<'_>, key: Key) -> Tried {
+    if !world.store.is_writable() {
+        return Tried::Unavailable;
+    }
+    match key_locks(world).try_lock(&key_name(key), &holder(world)) {
+        Ok(guard) => Tried::Locked(guard),
+        Err(LockError::Contended { holder: other, .. }) if !holder(world).ancestors.contains(&other.pid) => {
+            Tried::Held(other.what)
+        }
+        Err(_) => Tried::Unavailable,
+    }
+}
+
+/// Waits until nobody else produces the key.
+pub(super) fn wait_key(world: &World<'_>, key: Key) -> Option<Guard> {
+    key_locks(world).lock(&key_name(key), &holder(world)).ok()
+}
+
+fn key_locks(world: &World<'_>) -> Locks {
+    Locks::open(world.store.folder().join("locks"))
+}
+
+fn key_name(key: Key) -> [(String, Mode); 1] {
+    [(key.to_string(), Mode::Exclusive)]
+}
+
+fn holder(world: &World<'_>) -> Holder {
+    Holder { pid: std::process::id(), what: world.options.request.clone(), ancestors: ancestors(world) }
+}
+
+/// The processes of the runs that this one runs in, outermost first.
+pub(super) fn ancestors(world: &World<'_>) -> Vec<u32> {
+    let text = world.project.workspace.env.get(std::ffi::OsStr::new(ANCESTORS)).and_then(|text| text.to_str());
+    text.unwrap_or_default().split(',').filter_map(|pid| pid.parse().ok()).collect()
+}
+
+fn zen_folder(world: &World<'_>, source: std::io::Error) -> EngineError {
+    EngineError::ZenFolder { folder: world.zen_dir.clone(), source }
+}

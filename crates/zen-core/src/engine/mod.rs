@@ -1,0 +1,254 @@
+//! The one place where the stages meet: load → observe → decide → run → commit. Events go out of the side; flags,
+//! colours and exit codes are not known here.
+#![expect(clippy::disallowed_methods, reason = "an edge: reads the clock, and what the other edges left")]
+
+mod build;
+mod clean;
+mod finish;
+pub mod history;
+mod job;
+mod ledger;
+mod locks;
+mod observe;
+mod run;
+mod session;
+mod settle;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use clean::{CleanRequest, Cleaned, clean};
+pub use run::{Failure, Ran};
+pub use session::Session;
+
+use crate::artifact::Timestamp;
+use crate::diag::{Diagnostic, Severity};
+use crate::environment::Conditions;
+use crate::graph::{Graph, Request, SelectError, Selection};
+use crate::manifest::resolve::{Overrides, resolve};
+use crate::manifest::{self, Declarations};
+use crate::model::{Model, StepId};
+use crate::store::place::StoreError;
+use crate::workspace::{Workspace, WorkspaceError};
+
+/// A workspace, and its tables as they are written.
+#[derive(Debug)]
+pub struct Project {
+    /// The cargo workspace.
+    pub workspace: Workspace,
+    /// What its tables say.
+    pub declarations: Declarations,
+}
+
+/// The definitions that a command works with: after `--set`.
+#[derive(Debug)]
+pub struct Definitions {
+    /// Pipelines and steps.
+    pub model: Model,
+    /// What waits for what.
+    pub graph: Graph,
+    /// What to say before anything is done.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Something that nothing can be run with.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Exit code 102.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// Exit code 96: all problems, warnings among them.
+    #[error("the definitions are invalid")]
+    Definitions(Vec<Diagnostic>),
+    /// Exit code 4.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// Exit code 103.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Exit code 103: the zen folder.
+    #[error("the zen folder `{}` cannot be used: {source}", folder.display())]
+    ZenFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Exit code 103, with `--no-wait`, or because waiting would never end.
+    #[error("{0}")]
+    Locked(String),
+    /// Exit code 2: a flag names what does not exist.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Project {
+    /// Reads the tables of a workspace.
+    ///
+    /// # Errors
+    /// The workspace cannot be found, or the tables are no tables of zen's: all problems at once.
+    pub fn load(workspace: Workspace) -> (Self, Vec<Diagnostic>) {
+        let tables: Vec<manifest::Table> = workspace
+            .tables
+            .iter()
+            .map(|table| manifest::Table { file: table.file, package: table.package.clone(), base: table.base.clone() })
+            .collect();
+        let (declarations, problems) = manifest::load(&workspace.sources, &tables);
+        (Self { workspace, declarations }, problems)
+    }
+
+    /// Resolves every reference and default. `problems` are those of [`Project::load`].
+    ///
+    /// # Errors
+    /// All problems at once, if one of them is an error.
+    pub fn define(&self, problems: Vec<Diagnostic>, overrides: &Overrides) -> Result<Definitions, EngineError> {
+        let layout = &self.workspace.layout;
+        let (model, more) = resolve(&self.declarations, layout, overrides);
+        let mut problems: Vec<Diagnostic> = problems.into_iter().chain(more).collect();
+        // A graph of definitions that are wrong already would only repeat what is wrong with them.
+        let is_wrong = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
+        if is_wrong(&problems) {
+            return Err(EngineError::Definitions(problems));
+        }
+        let (graph, more) = Graph::build(&model, layout);
+        problems.extend(more);
+        if is_wrong(&problems) {
+            return Err(EngineError::Definitions(problems));
+        }
+        Ok(Definitions { model, graph, warnings: problems })
+    }
+
+    /// Where the store lies: `outer` (from `ZEN_STORE_DIR`), else `store.dir`, else the zen folder.
+    pub fn store_folder(&self, model: &Model, outer: Option<&Path>) -> PathBuf {
+        match (outer, &model.settings.store_dir) {
+            (Some(folder), _) => self.workspace.root.join(folder),
+            (None, Some(folder)) => self.workspace.root.join(folder),
+            (None, None) => self.workspace.zen_dir(),
+        }
+    }
+}
+
+/// How the caches are used, beyond what the definitions say.
+#[derive(Debug, Clone, Default)]
+pub struct Caching {
+    /// `--cache`: `Some(true)` for all steps.
+    pub enable_all: bool,
+    /// `--cache=STEP`
+    pub enable: BTreeSet<StepId>,
+    /// `--no-cache`
+    pub force_all: bool,
+    /// `--no-cache=STEP`, and with `+` its dependents.
+    pub force: BTreeSet<StepId>,
+    /// Steps that `--cache=STEP` names, though `--no-cache` names all.
+    pub not_forced: BTreeSet<StepId>,
+}
+
+impl Caching {
+    /// Reads the values of `--cache` and `--no-cache`; an empty one means all steps.
+    ///
+    /// # Errors
+    /// A step that the run does not have.
+    pub fn new(
+        definitions: &Definitions,
+        selection: &Selection,
+        cache: &[String],
+        no_cache: &[String],
+    ) -> Result<Self, EngineError> {
+        let mut caching = Self::default();
+        for name in cache {
+            if name.is_empty() {
+                caching.enable_all = true;
+            }
+            for name in name.split(',').filter(|name| !name.is_empty()) {
+                caching.enable.extend(named(definitions, selection, name)?);
+            }
+        }
+        for name in no_cache {
+            if name.is_empty() {
+                caching.force_all = true;
+            }
+            for name in name.split(',').filter(|name| !name.is_empty()) {
+                let steps = named(definitions, selection, name.trim_end_matches('+'))?;
+                caching.force.extend(&steps);
+                if name.ends_with('+') {
+                    caching.force.extend(dependents(definitions, &steps));
+                }
+            }
+        }
+        // A form that names a step beats one that does not.
+        caching.not_forced = caching.enable.difference(&caching.force).copied().collect();
+        Ok(caching)
+    }
+
+    /// Is the look-up of this step left out?
+    pub fn is_forced(&self, step: StepId) -> bool {
+        self.force.contains(&step) || self.force_all && !self.not_forced.contains(&step)
+    }
+
+    /// Is the step cached, whatever the definitions say?
+    pub fn is_enabled(&self, step: StepId) -> bool {
+        self.enable_all || self.enable.contains(&step)
+    }
+}
+
+fn named(definitions: &Definitions, selection: &Selection, name: &str) -> Result<Vec<StepId>, EngineError> {
+    let model = &definitions.model;
+    let is = |step: &&StepId| {
+        let step = model.step(**step);
+        step.name == name || step.display_id == name
+    };
+    let found: Vec<StepId> = selection.order.iter().filter(is).copied().collect();
+    if found.is_empty() {
+        let steps: Vec<&str> = selection.order.iter().map(|step| model.step(*step).display_id.as_str()).collect();
+        return Err(EngineError::Usage(format!("this run has no step `{name}`; its steps are: {}", steps.join(", "))));
+    }
+    Ok(found)
+}
+
+fn dependents(definitions: &Definitions, steps: &[StepId]) -> BTreeSet<StepId> {
+    let mut found = BTreeSet::new();
+    let mut open = steps.to_vec();
+    while let Some(step) = open.pop() {
+        let next = definitions.graph.downstream(step).iter().filter(|edge| edge.kind.is_need());
+        open.extend(next.map(|edge| edge.to).filter(|step| found.insert(*step)));
+    }
+    found
+}
+
+/// What a command wants of the engine.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How the caches are used.
+    pub caching: Caching,
+    /// `-j`
+    pub jobs: u32,
+    /// What happens after a failure.
+    pub failure: Failure,
+    /// `--no-wait`
+    pub no_wait: bool,
+    /// What steps are told of the terminal and the toolchain.
+    pub conditions: Conditions,
+    /// For history and for whoever waits: the command line, for people.
+    pub request: String,
+    /// `ZEN_STORE_DIR`
+    pub store_dir: Option<PathBuf>,
+}
+
+/// Selects, with everything that can go wrong about names.
+///
+/// # Errors
+/// Nothing, or too much, is selected; or what is selected cannot be run together.
+pub fn select(definitions: &Definitions, request: &Request) -> Result<Selection, EngineError> {
+    definitions.graph.select(&definitions.model, request).map_err(|error| match error {
+        SelectError::Conflict(problems) => EngineError::Definitions(problems),
+        error => EngineError::Select(error),
+    })
+}
+
+/// The wall clock, in milliseconds since the epoch.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,304 @@
+//! From definitions to what is looked at, and from what was seen to what a key takes. Looks at nothing itself but
+//! through the scanner.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::closure::Fact;
+use crate::diag::{Diagnostic, Span};
+use crate::digest::Digest;
+use crate::glob::PathSet;
+use crate::graph::words;
+use crate::key::{self, Files, SourceFile};
+use crate::model::{InputSource, Place, Step};
+use crate::path::RelPath;
+use crate::scan::stamp::Stamp;
+use crate::scan::walk::{Kind, Request, SetSpec};
+use crate::scan::{Content, Observation, Scanner, Unusable};
+
+/// What a set of a step stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Files that words of the command name.
+    Command,
+    /// The files of a named input, by its index.
+    Input(usize),
+    /// `files` or `file-dependencies`.
+    Files,
+    /// The sources of a package.
+    Sources(String),
+}
+
+/// The sets of one step: what each stands for, and its index among all sets that are looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StepSets {
+    /// In the order in which they are looked at.
+    pub(super) sets: Vec<(Use, usize)>,
+    /// What its package closures hold beside files.
+    pub(super) facts: Vec<Fact>,
+    /// Why a closure is not known: the step is uncacheable then.
+    pub(super) unknown: Option<String>,
+}
+
+/// All sets of a run, each once however many steps share it.
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    /// What to look for.
+    pub(super) specs: Vec<SetSpec>,
+    known: HashMap<String, usize>,
+}
+
+impl Sets {
+    /// The index of a set, new or not.
+    pub(super) fn intern(&mut self, spec: SetSpec) -> usize {
+        // Patterns show the text that they were read from, and so do paths: equal texts are equal sets.
+        let text = format!("{spec:?}");
+        *self.known.entry(text).or_insert_with(|| {
+            self.specs.push(spec);
+            self.specs.len() - 1
+        })
+    }
+
+    /// The sets of a step, without its package closures.
+    pub(super) fn of_step(&mut self, step: &Step) -> StepSets {
+        let mut sets = StepSets::default();
+        if step.policy.include_step_code {
+            let named = named_files(step);
+            if !named.is_empty() {
+                sets.sets.push((Use::Command, self.intern(SetSpec::Files(named))));
+            }
+        }
+        for (at, input) in step.inputs.iter().enumerate() {
+            if let InputSource::Files(files) = &input.source {
+                sets.sets.push((Use::Input(at), self.intern(SetSpec::Paths(files.clone()))));
+            }
+        }
+        let mut files: Vec<&PathSet> = vec![&step.files];
+        files.extend(&step.policy.file_dependencies);
+        for set in files.into_iter().filter(|set| !set.is_empty()) {
+            sets.sets.push((Use::Files, self.intern(SetSpec::Paths(set.clone()))));
+        }
+        sets
+    }
+}
+
+/// What was seen of one step's sets: of the scan of all, or of a later look at this step alone.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    /// The scan.
+    pub(super) seen: Arc<Observation>,
+    /// For each of the step's sets, its index in the scan.
+    pub(super) sets: Vec<usize>,
+}
+
+/// Outputs whose paths never enter a step's key from disk: its own, and those of upstream steps in this run.
+#[derive(Debug, Default)]
+pub(super) struct Owned<'a> {
+    /// Its own places.
+    pub(super) own: Vec<&'a Place>,
+    /// Places of upstream steps, with the files and links that their records hold, by path in the workspace.
+    pub(super) upstream: Vec<(&'a Place, Files)>,
+}
+
+impl Owned<'_> {
+    /// Does some output hold `path`?
+    fn has(&self, path: &RelPath) -> bool {
+        self.own.iter().any(|place| place.owns(path)) || self.upstream.iter().any(|(place, _)| place.owns(path))
+    }
+
+    /// The ones that a set could meet at all.
+    fn near<'b>(&'b self, spec: &SetSpec) -> Owned<'b> {
+        Owned {
+            own: self.own.iter().copied().filter(|place| spec.is_near(place.root())).collect(),
+            upstream: self
+                .upstream
+                .iter()
+                .filter(|(place, _)| spec.is_near(place.root()))
+                .map(|(place, files)| (*place, files.clone()))
+                .collect(),
+        }
+    }
+}
+
+/// What was wrong with a step's paths.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It can be no input: an error before anything runs.
+    Unusable(Unusable),
+    /// The key cannot be computed now.
+    Uncacheable(String),
+}
+
+/// Fills the parts of a key that come from files.
+pub(super) fn files_of(
+    specs: &[SetSpec],
+    sets: &StepSets,
+    view: &View,
+    owned: &Owned<'_>,
+) -> Result<key::Observed, Trouble> {
+    if let Some(why) = &sets.unknown {
+        return Err(Trouble::Uncacheable(why.clone()));
+    }
+    let mut observed = key::Observed { facts: sets.facts.clone(), ..key::Observed::default() };
+    let mut files: BTreeMap<RelPath, Digest> = BTreeMap::new();
+    for ((used, global), local) in sets.sets.iter().zip(&view.sets) {
+        let found = members(&specs[*global], view, *local, owned)?;
+        match used {
+            Use::Command => observed.named_in_command = found,
+            Use::Input(at) => {
+                observed.input_files.insert(*at, found);
+            }
+            Use::Files => files.extend(found),
+            Use::Sources(package) => observed.sources.extend(found.into_iter().map(|(path, digest)| SourceFile {
+                package: package.clone(),
+                path,
+                digest,
+            })),
+        }
+    }
+    observed.files = files.into_iter().collect();
+    observed.sources.sort_unstable();
+    observed.sources.dedup();
+    Ok(observed)
+}
+
+fn members(spec: &SetSpec, view: &View, set: usize, owned: &Owned<'_>) -> Result<Files, Trouble> {
+    let owned = owned.near(spec);
+    let mut found = Vec::with_capacity(view.seen.sets[set].members.len());
+    for seen in view.seen.members(set) {
+        if owned.has(&seen.path) {
+            continue;
+        }
+        match seen.content.digest() {
+            Ok(digest) => found.push((seen.path.clone(), digest)),
+            Err(why @ Unusable::Unreadable { .. }) => return Err(Trouble::Uncacheable(why.to_string())),
+            Err(why) => return Err(Trouble::Unusable(why)),
+        }
+    }
+    for (place, files) in &owned.upstream {
+        found.extend(files.iter().filter(|(path, _)| spec.means_output(path, place)).cloned());
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The paths and stamps that a step's key rests on, sorted: equal before and after means nothing changed meanwhile.
+pub(super) type Stamps = Vec<(RelPath, Stamp, bool)>;
+
+/// As the view has them, but for what lies at the places of outputs.
+pub(super) fn stamps_of_view(view: &View, outputs: &[Place]) -> Stamps {
+    let seen = view.sets.iter().flat_map(|set| view.seen.members(*set));
+    tidy(seen.map(|seen| (seen.path.clone(), seen.stamp, matches!(seen.content, Content::File { .. }))), outputs)
+}
+
+/// As the disk has them now: everything is stated, and the folders that globs listed are listed again.
+pub(super) fn stamps_of_disk(scanner: &Scanner, request: Request<'_>, outputs: &[Place]) -> Stamps {
+    let seen = scanner.restate(request).seen.into_iter();
+    tidy(seen.map(|seen| (seen.path, seen.stamp, matches!(seen.kind, Kind::File { .. }))), outputs)
+}
+
+fn tidy(stamps: impl Iterator<Item = (RelPath, Stamp, bool)>, outputs: &[Place]) -> Stamps {
+    let is_output = |path: &RelPath| outputs.iter().any(|place| place.owns(path));
+    let mut stamps: Stamps = stamps.filter(|(path, ..)| !is_output(path)).collect();
+    stamps.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    stamps.dedup();
+    stamps
+}
+
+/// Do two views of the same sets hold the same contents, but for what lies at the places of outputs?
+pub(super) fn same_content(a: &View, b: &View, outputs: &[Place]) -> bool {
+    let contents = |view: &View| {
+        let seen = view.sets.iter().flat_map(|set| view.seen.members(*set));
+        let inputs = seen.filter(|seen| !outputs.iter().any(|place| place.owns(&seen.path)));
+        inputs.map(|seen| (seen.path.clone(), seen.content.clone())).collect::<BTreeMap<_, _>>()
+    };
+    contents(a) == contents(b)
+}
+
+/// The first path of two lists that is not the same in both.
+pub(super) fn first_difference(before: &Stamps, after: &Stamps) -> Option<RelPath> {
+    let different = before.iter().zip(after).find(|(a, b)| a != b);
+    match different {
+        Some((a, b)) => Some(if a.0 <= b.0 { a.0.clone() } else { b.0.clone() }),
+        None if before.len() < after.len() => Some(after[before.len()].0.clone()),
+        None => before.get(after.len()).map(|rest| rest.0.clone()),
+    }
+}
+
+/// What the disk makes wrong with a step's patterns: plain paths where nothing is, globs that match nothing.
+/// `is_output` says whether a declared output of any step lies at, above or below a path.
+pub(super) fn unmatched(
+    step: &Step,
+    specs: &[SetSpec],
+    sets: &StepSets,
+    view: &View,
+    is_output: &dyn Fn(&RelPath) -> bool,
+) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for ((used, global), local) in sets.sets.iter().zip(&view.sets) {
+        let SetSpec::Paths(paths) = &specs[*global] else { continue };
+        let span = match used {
+            Use::Input(at) => step.inputs[*at].span,
+            _ => step.span,
+        };
+        for at in &view.seen.sets[*local].unmatched {
+            let pattern = &paths.include[*at];
+            if is_output(pattern.prefix()) {
+                continue;
+            }
+            problems.push(if pattern.is_plain() {
+                missing_path(step, pattern.span().unwrap_or(span), pattern.prefix())
+            } else {
+                Diagnostic::warning(format!("`{pattern}` matches nothing"))
+                    .at(pattern.span().unwrap_or(span), format!("in step `{}`", step.display_id))
+                    .help("a glob matches files; if you mean all files of some folders, end it with `/**`")
+            });
+        }
+    }
+    problems
+}
+
+fn missing_path(step: &Step, span: Span, path: &RelPath) -> Diagnostic {
+    Diagnostic::error(format!("`{path}` does not exist"))
+        .at(span, format!("step `{}` reads it, and no step makes it", step.display_id))
+        .help("create it, correct the path (it is relative to the folder of the table's Cargo.toml), or use a glob if it may be absent")
+}
+
+/// Patterns whose literal prefix lies in what no glob looks into, and that are no declared output.
+pub(super) fn left_out(
+    step: &Step,
+    specs: &[SetSpec],
+    sets: &StepSets,
+    left_out: &[RelPath],
+    is_output: &dyn Fn(&RelPath) -> bool,
+) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for (_, global) in &sets.sets {
+        let SetSpec::Paths(paths) = &specs[*global] else { continue };
+        for pattern in &paths.include {
+            let prefix = pattern.prefix();
+            let in_git = prefix.components().any(|name| name == b".git");
+            let hidden = left_out.iter().find(|folder| prefix.starts_with(folder));
+            if (in_git || hidden.is_some()) && !is_output(prefix) {
+                let what = hidden.map_or_else(|| ".git".to_owned(), ToString::to_string);
+                problems.push(
+                    Diagnostic::error(format!("`{pattern}` lies in `{what}`, which no glob looks into"))
+                        .at(pattern.span().unwrap_or(step.span), format!("in step `{}`", step.display_id))
+                        .help("declare what is there as the output of the step that makes it, and refer to that"),
+                );
+            }
+        }
+    }
+    problems
+}
+
+/// The paths that words of the command name, if files are there: looked up from `cwd`.
+fn named_files(step: &Step) -> Vec<RelPath> {
+    let texts = words(&step.command).into_iter().map(|word| word.text);
+    let paths = texts.filter_map(|text| step.cwd.join(text).ok());
+    let mut files: Vec<RelPath> = paths.filter(|path| !path.is_root() && !path.is_outside()).collect();
+    files.sort_unstable();
+    files.dedup();
+    files
+}

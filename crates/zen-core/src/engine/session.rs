@@ -1,0 +1,354 @@
+//! One command's work on one selection: what it holds open, and the first look at the disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::history::History;
+use super::observe::{self, Owned, Sets, StepSets, Trouble, View};
+use super::{Definitions, EngineError, Options, Project};
+use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
+use crate::decide::{Decision, Why};
+use crate::diag::{Diagnostic, Severity};
+use crate::environment::undeclared_variables;
+use crate::event::Reused;
+use crate::graph::{EdgeKind, Selection};
+use crate::model::template::Part;
+use crate::model::{Command, InputSource, Place, StepId};
+use crate::path::RelPath;
+use crate::place::Places;
+use crate::scan::cache::StatCache;
+use crate::scan::walk::{Request, SetSpec};
+use crate::scan::Scanner;
+use crate::store::local::{Access, LocalStore};
+use crate::workspace::{Closures, Toolchains};
+
+/// What a step leaves: known from its record, or because it ran.
+#[derive(Debug, Clone)]
+pub(super) struct Settled {
+    /// In the order of the definition.
+    pub(super) artifacts: Vec<Artifact>,
+    /// Which production.
+    pub(super) production: Production,
+    /// Its key, if it could be computed.
+    pub(super) key: Option<Key>,
+    /// The record, where one stands behind it.
+    pub(super) record: Option<Record>,
+    /// Are the outputs on disk, as far as is known?
+    pub(super) in_place: bool,
+}
+
+/// What was decided for a step.
+#[derive(Debug, Clone)]
+pub(super) struct Decided {
+    pub(super) decision: Decision,
+    pub(super) why: Vec<Why>,
+    /// Its key, or why there is none.
+    pub(super) key: Result<Key, String>,
+    pub(super) record: Option<Record>,
+    /// Do the outputs on disk match the record?
+    pub(super) on_disk: bool,
+}
+
+impl Decided {
+    pub(super) fn reused(&self) -> Option<Reused> {
+        self.record.as_ref().filter(|_| matches!(self.decision, Decision::Fresh | Decision::Restore)).map(reused)
+    }
+}
+
+/// The production of a record, as events have it.
+pub(super) fn reused(record: &Record) -> Reused {
+    let saved = std::time::Duration::from_millis(record.duration_ms);
+    Reused { run: record.run, ended: record.ended, saved }
+}
+
+/// What does not change while a command works: workers share it.
+#[derive(Debug)]
+pub struct World<'p> {
+    pub(super) project: &'p Project,
+    /// What it works with.
+    pub definitions: &'p Definitions,
+    /// What it works on.
+    pub selection: &'p Selection,
+    pub(super) options: &'p Options,
+    /// The zen folder.
+    pub zen_dir: PathBuf,
+    /// The store.
+    pub store: LocalStore,
+    pub(super) scanner: Scanner,
+    /// The time that ages are judged by.
+    pub now: Timestamp,
+    pub(super) platform: String,
+    pub(super) outputs: Vec<Place>,
+    pub(super) left_out: Vec<RelPath>,
+    pub(super) specs: Vec<SetSpec>,
+    pub(super) step_sets: HashMap<StepId, StepSets>,
+}
+
+/// What is known of the steps so far.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub(super) views: HashMap<StepId, View>,
+    pub(super) settled: HashMap<StepId, Arc<Settled>>,
+    pub(super) decided: HashMap<StepId, Decided>,
+}
+
+/// Everything that one command holds open.
+#[derive(Debug)]
+pub struct Session<'p> {
+    /// What does not change.
+    pub world: World<'p>,
+    pub(super) progress: Progress,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+impl<'p> Session<'p> {
+    /// Opens what a command on `selection` needs, and looks at the disk: one walk for all.
+    ///
+    /// # Errors
+    /// The zen folder or the store cannot be used; or what is on disk makes a definition wrong.
+    pub fn open(
+        project: &'p Project,
+        definitions: &'p Definitions,
+        selection: &'p Selection,
+        options: &'p Options,
+        access: Access,
+    ) -> Result<Self, EngineError> {
+        let workspace = &project.workspace;
+        let zen_dir = workspace
+            .create_zen_dir()
+            .map_err(|source| EngineError::ZenFolder { folder: workspace.zen_dir(), source })?;
+        let store_folder = project.store_folder(&definitions.model, options.store_dir.as_deref());
+        let store = LocalStore::open(&store_folder, access)?;
+        let mut left_out = vec![workspace.layout.target_dir.clone(), workspace.layout.zen_dir.clone()];
+        let store_is_apart = store_folder != workspace.zen_dir();
+        if store_is_apart && let Some(path) = RelPath::from_absolute(&workspace.root, &store_folder) {
+            left_out.push(path);
+        }
+        let scanner = Scanner::new(&workspace.root, StatCache::open(&zen_dir.join("stat-cache")));
+        let world = World {
+            project,
+            definitions,
+            selection,
+            options,
+            zen_dir,
+            scanner,
+            now: super::now(),
+            platform: String::new(),
+            outputs: definitions.model.steps.iter().flat_map(|s| &s.outputs).map(|o| o.place.clone()).collect(),
+            left_out,
+            specs: Vec::new(),
+            step_sets: HashMap::new(),
+            store,
+        };
+        let mut warnings = definitions.warnings.clone();
+        warnings.extend(world.store.warning().map(Diagnostic::warning));
+        let mut session = Self { world, progress: Progress::default(), warnings };
+        session.look()?;
+        Ok(session)
+    }
+
+    /// Writes what was learnt of the disk, for the next run.
+    ///
+    /// # Errors
+    /// What writing met; losing it costs time alone.
+    pub fn save(&mut self) -> std::io::Result<()> {
+        self.world.scanner.cache.save()
+    }
+
+    /// What is to be said before anything is done.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    fn look(&mut self) -> Result<(), EngineError> {
+        let world = &mut self.world;
+        let model = &world.definitions.model;
+        let toolchains = Toolchains::new(&world.project.workspace);
+        let closures = Closures::new(&world.project.workspace, &toolchains);
+        world.platform = toolchains.host_triple();
+        let mut sets = Sets::default();
+        for id in &world.selection.order {
+            let step = model.step(*id);
+            let mut step_sets = sets.of_step(step);
+            for request in &step.closures {
+                match closures.closure(request) {
+                    Ok(closure) => {
+                        for tree in &closure.trees {
+                            let package = tree.package.clone();
+                            let set = sets.intern(SetSpec::Tree(tree.clone()));
+                            step_sets.sets.push((observe::Use::Sources(package), set));
+                        }
+                        step_sets.facts.extend(closure.facts.iter().cloned());
+                    }
+                    Err(why) => step_sets.unknown = Some(why.to_string()),
+                }
+            }
+            step_sets.facts.sort_unstable();
+            step_sets.facts.dedup();
+            world.step_sets.insert(*id, step_sets);
+        }
+        world.specs = sets.specs;
+        let seen = Arc::new(world.scanner.observe(world.request(&world.specs)));
+        for id in &world.selection.order {
+            let indices = world.step_sets[id].sets.iter().map(|(_, set)| *set).collect();
+            self.progress.views.insert(*id, View { seen: Arc::clone(&seen), sets: indices });
+        }
+        self.judge()
+    }
+
+    /// What the disk says against the definitions.
+    fn judge(&mut self) -> Result<(), EngineError> {
+        let world = &self.world;
+        let model = &world.definitions.model;
+        let is_output = |path: &RelPath| {
+            world.outputs.iter().any(|place| place.owns(path) || place.root().starts_with(path))
+        };
+        let mut problems = Vec::new();
+        for id in &world.selection.order {
+            let step = model.step(*id);
+            let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
+            problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
+            problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
+            if let Err(Trouble::Unusable(why)) = observe::files_of(&world.specs, sets, view, &self.progress.owned(world, *id, false)) {
+                problems.push(
+                    Diagnostic::error(why.to_string())
+                        .at(step.span, "this step reads it")
+                        .help("leave it out with `!`, or make it a plain file or a link within the workspace"),
+                );
+            }
+            if let Command::Shell { script, .. } = &step.command {
+                let text: String =
+                    script.parts.iter().map(|p| if let Part::Text(t) = p { t.as_str() } else { "_" }).collect();
+                let environment = world.environment(*id);
+                for name in undeclared_variables(&text, &environment, &world.project.workspace.env) {
+                    problems.push(
+                        Diagnostic::warning(format!("`${name}` is set outside, but step `{}` does not get it", step.display_id))
+                            .at(step.command_span, "used here")
+                            .help(format!(
+                                "hand it on: `track-env = [\"{name}\"]` if it changes the result, else `pass-env = [\"{name}\"]`"
+                            )),
+                    );
+                }
+            }
+        }
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            let warnings = std::mem::take(&mut self.warnings);
+            return Err(EngineError::Definitions(warnings.into_iter().chain(problems).collect()));
+        }
+        self.warnings.extend(problems);
+        Ok(())
+    }
+
+}
+
+impl World<'_> {
+    /// A scan of some sets, by the rules of this workspace.
+    pub(super) fn request<'a>(&'a self, sets: &'a [SetSpec]) -> Request<'a> {
+        Request { sets, outputs: &self.outputs, left_out: &self.left_out }
+    }
+
+    /// The specs of one step's sets, in its own order.
+    pub(super) fn specs_of(&self, step: StepId) -> Vec<SetSpec> {
+        self.step_sets[&step].sets.iter().map(|(_, set)| self.specs[*set].clone()).collect()
+    }
+
+    /// Outputs of steps of this run that this step waits for.
+    fn upstream_outputs(&self, step: StepId) -> Vec<(StepId, usize)> {
+        let model = &self.definitions.model;
+        let mut found: Vec<(StepId, usize)> = Vec::new();
+        for edge in self.definitions.graph.upstream(step) {
+            if !self.step_sets.contains_key(&edge.from) {
+                continue;
+            }
+            match edge.kind {
+                EdgeKind::Path { output, .. } => found.push((edge.from, output)),
+                EdgeKind::Input(at) => {
+                    if let InputSource::Artifact { output, .. } = model.step(step).inputs[at].source {
+                        found.push((edge.from, output));
+                    }
+                }
+                EdgeKind::After | EdgeKind::Depends => {
+                    found.extend((0..model.step(edge.from).outputs.len()).map(|output| (edge.from, output)));
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The steps of this run that a step waits for.
+    pub(super) fn upstream(&self, step: StepId) -> Vec<StepId> {
+        let edges = self.definitions.graph.upstream(step).iter();
+        let mut found: Vec<StepId> =
+            edges.map(|edge| edge.from).filter(|from| self.step_sets.contains_key(from)).collect();
+        found.dedup();
+        found
+    }
+
+    /// Outputs on disk.
+    pub(super) fn places(&self) -> Places<'_> {
+        let layout = &self.project.workspace.layout;
+        Places {
+            root: &self.project.workspace.root,
+            zen: &layout.zen_dir,
+            target: &layout.target_dir,
+            digests: &self.scanner,
+        }
+    }
+
+    /// Was the step asked for, and not merely needed?
+    pub(super) fn is_selected(&self, step: StepId) -> bool {
+        self.selection.selected.binary_search(&step).is_ok()
+    }
+
+    /// What ran when.
+    pub fn history(&self) -> History {
+        History::new(&self.zen_dir.join("runs"))
+    }
+
+    /// What a step takes from outside, and what of it is keyed.
+    pub(super) fn environment(&self, step: StepId) -> crate::environment::StepEnvironment {
+        let step = self.definitions.model.step(step);
+        // Names are all that matters here: values may hold what is not settled yet.
+        let set: BTreeMap<String, String> = step.env.keys().map(|name| (name.clone(), String::new())).collect();
+        crate::environment::step_environment(&self.project.workspace.env, step, &set, self.options.conditions)
+    }
+}
+
+impl Progress {
+    /// The places whose paths never enter this step's key from disk.
+    pub(super) fn owned_places(&self, world: &World<'_>, step: StepId) -> Vec<Place> {
+        let owned = self.owned(world, step, false);
+        owned.own.into_iter().chain(owned.upstream.into_iter().map(|(place, _)| place)).cloned().collect()
+    }
+
+    /// The step's inputs as they were when they were looked at.
+    pub(super) fn stamps(&self, world: &World<'_>, step: StepId) -> observe::Stamps {
+        observe::stamps_of_view(&self.views[&step], &self.owned_places(world, step))
+    }
+
+    /// The outputs that never enter this step's key from disk. With `settled`, those of upstream steps come with what
+    /// their records hold; all upstream must be settled then.
+    pub(super) fn owned<'a>(&'a self, world: &'a World<'_>, step: StepId, settled: bool) -> Owned<'a> {
+        let model = &world.definitions.model;
+        let mut owned = Owned { own: model.step(step).outputs.iter().map(|o| &o.place).collect(), upstream: Vec::new() };
+        for (from, output) in world.upstream_outputs(step) {
+            let place = &model.step(from).outputs[output].place;
+            let files = if settled {
+                self.settled.get(&from).map(|settled| files_at(place, &settled.artifacts[output])).unwrap_or_default()
+            } else {
+                Vec::new()
+            };
+            owned.upstream.push((place, files));
+        }
+        owned
+    }
+}
+
+/// An artifact's files and links as a key of a step that reads their paths takes them.
+fn files_at(place: &Place, artifact: &Artifact) -> Vec<(RelPath, crate::digest::Digest)> {
+    let entries = artifact.entries.iter().filter(|entry| !matches!(entry.node, Node::Folder));
+    entries.map(|entry| (place.root().under(&entry.path), entry.node.digest())).collect()
+}

@@ -1,0 +1,234 @@
+//! Deciding the steps of a run, one after the other as what they depend on is settled. Runs nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::observe::{self, Trouble, View};
+use super::session::{Decided, Progress, Session, Settled, World, reused};
+use crate::artifact::{Key, Node, Record};
+use crate::decide::{Decision, Known, Why, decide};
+use crate::event::Planned;
+use crate::graph::EdgeKind;
+use crate::key::{self, ArtifactInput, Change, Explanation, KeySink, diff, visit};
+use crate::model::{InputSource, Rank, Step, StepId};
+use crate::store::Objects;
+
+/// How many earlier records of a step are compared with, to find the nearest.
+const EARLIER: usize = 8;
+
+impl Session<'_> {
+    /// The plan: everything is decided that can be without running anything. In topological order.
+    pub fn plan(&mut self) -> Vec<Planned> {
+        let Self { world, progress, .. } = self;
+        for step in &world.selection.order {
+            if world.upstream(*step).iter().all(|up| progress.settled.contains_key(up)) {
+                progress.decide_step(world, *step);
+            }
+        }
+        world.selection.order.iter().map(|step| progress.planned(world, *step)).collect()
+    }
+}
+
+impl Progress {
+    fn planned(&self, world: &World<'_>, step: StepId) -> Planned {
+        match self.decided.get(&step) {
+            Some(decided) => Planned {
+                step,
+                decision: decided.decision,
+                why: decided.why.clone(),
+                reused: decided.reused(),
+            },
+            None => {
+                let model = &world.definitions.model;
+                let open = world.upstream(step).into_iter().filter(|up| !self.settled.contains_key(up));
+                let why = open.map(|up| Why::Upstream(model.step(up).display_id.clone())).collect();
+                Planned { step, decision: Decision::Maybe, why, reused: None }
+            }
+        }
+    }
+
+    /// Decides a step whose upstream is settled; a cached one is settled by that.
+    pub(super) fn decide_step(&mut self, world: &World<'_>, step: StepId) {
+        let decided = self.decision(world, step);
+        if let (Decision::Fresh | Decision::Restore, Some(record)) = (decided.decision, &decided.record) {
+            let settled = Settled {
+                artifacts: record.artifacts.clone(),
+                production: record.production,
+                key: Some(record.key),
+                record: Some(record.clone()),
+                in_place: decided.on_disk,
+            };
+            self.settled.insert(step, Arc::new(settled));
+        }
+        self.decided.insert(step, decided);
+    }
+
+    fn decision(&self, world: &World<'_>, id: StepId) -> Decided {
+        let step = world.definitions.model.step(id);
+        let disabled = world.disabled(id, step);
+        let observed = self.observed(world, id);
+        let key = observed.as_ref().map_err(Clone::clone).and_then(|observed| {
+            let mut sink = KeySink::default();
+            visit(step, observed, &mut sink)?;
+            Ok(sink.finish())
+        });
+        let forced = world.options.caching.is_forced(id);
+        let may_look_up = disabled.is_none() && !forced;
+        let record = match &key {
+            Ok(key) if may_look_up => world.record(step, *key),
+            _ => None,
+        };
+        let on_disk = record.as_ref().is_some_and(|record| world.is_on_disk(step, record));
+        let missing = record.as_ref().filter(|_| !on_disk).and_then(|record| world.missing(record));
+        let known = Known {
+            key: key.clone(),
+            disabled,
+            forced,
+            record: record.as_ref(),
+            limit: step.policy.expires_after,
+            now: super::now(),
+            on_disk,
+            missing,
+        };
+        let (mut decision, why) = decide(&known, || world.changes(step, observed.as_ref().ok()));
+        // What is merely needed is put back when a step that runs reads it; until then it counts as fresh.
+        if decision == Decision::Restore && !world.is_selected(id) {
+            decision = Decision::Fresh;
+        }
+        Decided { decision, why, key, record, on_disk }
+    }
+
+    /// Everything that the step's key is made of, or why that is not known.
+    pub(super) fn observed(&self, world: &World<'_>, id: StepId) -> Result<key::Observed, String> {
+        let step = world.definitions.model.step(id);
+        let owned = self.owned(world, id, true);
+        let files = observe::files_of(&world.specs, &world.step_sets[&id], &self.views[&id], &owned);
+        let mut observed = files.map_err(|trouble| match trouble {
+            Trouble::Uncacheable(why) => why,
+            Trouble::Unusable(why) => why.to_string(),
+        })?;
+        for (at, input) in step.inputs.iter().enumerate() {
+            if let InputSource::Artifact { step: from, output } = input.source {
+                observed.artifacts.insert(at, self.artifact_input(world, from, output)?);
+            }
+        }
+        for edge in world.definitions.graph.upstream(id).iter().filter(|edge| edge.kind == EdgeKind::Depends) {
+            let from = &world.definitions.model.step(edge.from).display_id;
+            let key = self.settled.get(&edge.from).and_then(|settled| settled.key);
+            let key = key.ok_or_else(|| format!("`{from}`, which it depends on, has no key"))?;
+            observed.depends.push((from.clone(), key));
+        }
+        observed.env = world.environment(id).keyed;
+        observed.platform.clone_from(&world.platform);
+        Ok(observed)
+    }
+
+    fn artifact_input(&self, world: &World<'_>, from: StepId, output: usize) -> Result<ArtifactInput, String> {
+        let upstream = world.definitions.model.step(from);
+        let settled = self.settled.get(&from).ok_or_else(|| format!("`{}` is not settled", upstream.display_id))?;
+        let declared = &upstream.outputs[output];
+        let root = declared.place.root();
+        Ok(ArtifactInput {
+            step: upstream.display_id.clone(),
+            digest: settled.artifacts[output].digest(),
+            production: settled.production,
+            by_identity: !declared.content_hash,
+            place: if declared.place_is_ours {
+                root.file_name().unwrap_or_default().to_vec()
+            } else {
+                root.as_bytes().to_vec()
+            },
+        })
+    }
+
+    /// Looks at one step's files anew.
+    pub(super) fn look_again(&mut self, world: &World<'_>, step: StepId) {
+        let specs = world.specs_of(step);
+        let seen = world.scanner.observe(world.request(&specs));
+        let view = View { seen: Arc::new(seen), sets: (0..specs.len()).collect() };
+        self.views.insert(step, view);
+    }
+
+    /// What the cached steps of this run had taken when they were made.
+    pub(super) fn saved(&self, step: StepId) -> Duration {
+        let record = self.settled.get(&step).and_then(|settled| settled.record.as_ref());
+        record.map_or(Duration::ZERO, |record| reused(record).saved)
+    }
+}
+
+impl World<'_> {
+    /// The record of a key, if it fits the step's outputs.
+    fn record(&self, step: &Step, key: Key) -> Option<Record> {
+        let record = self.store.records.get(&[key]).pop().flatten()?;
+        let names = record.artifacts.iter().map(|artifact| &artifact.name);
+        names.eq(step.outputs.iter().map(|output| &output.name)).then_some(record)
+    }
+
+    /// Which place disabled the step's caching?
+    pub(super) fn disabled(&self, id: StepId, step: &Step) -> Option<String> {
+        let caching = &self.options.caching;
+        if caching.is_enabled(id) || step.enable_cache.0 {
+            return None;
+        }
+        Some(
+            match step.enable_cache.1 {
+                Rank::Default => "default",
+                Rank::Workspace => "the workspace",
+                Rank::Pipeline => "the pipeline",
+                Rank::Step => "the step",
+                Rank::Config => "the config file",
+                Rank::CommandLine => "the command line",
+            }
+            .to_owned(),
+        )
+    }
+
+    /// Do the outputs on disk match the record? What cannot be looked at does not.
+    pub(super) fn is_on_disk(&self, step: &Step, record: &Record) -> bool {
+        let places = self.places();
+        step.outputs
+            .iter()
+            .zip(&record.artifacts)
+            .all(|(output, artifact)| places.matches(&output.place, artifact).unwrap_or(false))
+    }
+
+    /// The first artifact of a record that the store does not have whole.
+    fn missing(&self, record: &Record) -> Option<String> {
+        record.artifacts.iter().find_map(|artifact| {
+            let objects: Vec<_> = artifact
+                .entries
+                .iter()
+                .filter_map(|entry| match entry.node {
+                    Node::File { digest, size, .. } => Some((digest, size)),
+                    Node::Link { .. } | Node::Folder => None,
+                })
+                .collect();
+            self.store.contains(&objects).contains(&false).then(|| artifact.name.clone())
+        })
+    }
+
+    /// The differences to the nearest earlier record of the step.
+    fn changes(&self, step: &Step, observed: Option<&key::Observed>) -> Option<Vec<Change>> {
+        let explanation = explain(step, observed?)?;
+        let earlier = self.store.records.latest_of_step(&step.display_id, EARLIER);
+        let known = earlier.iter().filter_map(|record| self.explanation(record));
+        known.map(|old| diff(&old, &explanation)).filter(|changes| !changes.is_empty()).min_by_key(Vec::len)
+    }
+
+    fn explanation(&self, record: &Record) -> Option<Explanation> {
+        postcard::from_bytes(&self.store.read(record.explanation).ok()?).ok()
+    }
+
+    /// How long the step took when it last ran, in milliseconds; 0 if it never did.
+    pub(super) fn recorded_duration(&self, step: StepId) -> u64 {
+        let step = self.definitions.model.step(step);
+        self.store.records.latest_of_step(&step.display_id, 1).first().map_or(0, |record| record.duration_ms)
+    }
+}
+
+/// The explanation of a key; `None` where there is no key.
+pub(super) fn explain(step: &Step, observed: &key::Observed) -> Option<Explanation> {
+    let mut explanation = Explanation::default();
+    visit(step, observed, &mut explanation).ok()?;
+    Some(explanation)
+}
