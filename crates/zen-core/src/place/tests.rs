@@ -592,3 +592,94 @@ fn outputs_that_are_no_longer_defined_go_if_they_are_still_zens() {
     assert_eq!(world.places().remove_own(&entries).unwrap(), [path("d"), path("d/b")]);
     assert!(!world.at("d").exists());
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Path → bytes, for paths that may be files and folders in turn.
+    fn tree() -> impl Strategy<Value = BTreeMap<&'static str, &'static str>> {
+        let paths = prop::sample::select(vec!["d", "d/a", "d/a/x", "d/a/x/1", "d/b", "d/b/y", "d/a.b"]);
+        prop::collection::btree_map(paths, prop::sample::select(vec!["one", "two", "three"]), 0..6)
+    }
+
+    /// Writes what of `tree` can be written: a file keeps what would lie below it from being.
+    fn write(world: &World, tree: &BTreeMap<&str, &str>) {
+        remove_tree(&world.at("d")).unwrap();
+        for (path, bytes) in tree {
+            let blocked = world.at(path).ancestors().skip(1).any(Path::is_file);
+            if !blocked {
+                world.write(path, bytes);
+            }
+        }
+    }
+
+    fn bytes_below(world: &World, folder: &str) -> Vec<Vec<u8>> {
+        let snapshot = world.snapshot().into_iter();
+        let mut bytes: Vec<_> = snapshot.filter(|(path, _)| path.starts_with(folder)).map(|(_, bytes)| bytes).collect();
+        bytes.sort_unstable();
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_restore_gives_exactly_the_artifact_and_loses_nothing(made in tree(), found in tree()) {
+            let world = World::new();
+            let d = Output { optional: true, ..output("d") };
+            write(&world, &made);
+            let artifact = world.collect(&d);
+            write(&world, &found);
+            let entries = world.places().inspect(&d.place).unwrap().unwrap_or_default();
+            let right = |entry: &&Entry| artifact.entries.contains(entry);
+            let foreign = entries.iter().filter(|entry| !right(entry));
+            let mut replaced = Replaced::new("now");
+            let foreign = foreign.filter(|entry| matches!(entry.node, Node::File { .. })).count();
+            world.places().restore(&d.place, &artifact, &world.store, &|_, _| false, &mut replaced).unwrap();
+            prop_assert!(world.places().matches(&d.place, &artifact).unwrap());
+            prop_assert_eq!(bytes_below(&world, "target/zen/replaced").len(), foreign);
+        }
+
+        #[test]
+        fn aside_and_back_is_nothing_wherever_it_stops(before in tree(), step in tree(), killed: bool) {
+            let world = World::new();
+            write(&world, &before);
+            let snapshot = world.snapshot();
+            let aside = world.places().set_aside("p/s", &[output("d")]).unwrap();
+            write(&world, &step);
+            if killed {
+                drop(aside);
+                world.places().recover("p/s", &|_, _| false, &mut Replaced::new("now")).unwrap();
+            } else {
+                aside.abort().unwrap();
+            }
+            let after = world.snapshot();
+            let after: BTreeMap<_, _> = after.into_iter().filter(|(path, _)| !path.starts_with("target")).collect();
+            // What had not been there need not go if nobody can tell whose it is.
+            if !killed || !snapshot.is_empty() {
+                prop_assert_eq!(after, snapshot);
+            }
+        }
+
+        #[test]
+        fn a_finished_step_leaves_its_outputs_and_loses_nothing(before in tree(), step in tree()) {
+            let world = World::new();
+            write(&world, &before);
+            let d = Output { optional: true, ..output("d") };
+            let old = bytes_below(&world, "d");
+            let aside = world.places().set_aside("p/s", std::slice::from_ref(&d)).unwrap();
+            write(&world, &step);
+            let artifact = world.collect(&d);
+            aside.finish(std::slice::from_ref(&artifact), &|_, _| false, &mut Replaced::new("now")).unwrap();
+            prop_assert!(world.places().matches(&d.place, &artifact).unwrap());
+            let mut left = bytes_below(&world, "");
+            for bytes in old {
+                let at = left.iter().position(|other| *other == bytes);
+                prop_assert!(at.is_some(), "{:?} is gone", bytes);
+                left.remove(at.unwrap());
+            }
+        }
+    }
+}

@@ -227,3 +227,14 @@ fn an_old_make_can_use_the_jobserver() {
     lines.sort_unstable();
     assert_eq!((exit.code, lines), (Some(0), vec!["a", "b"]), "no word about the jobserver");
 }
+
+#[test]
+fn what_starts_while_the_run_is_stopped_hears_of_it() {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    let mut child = std::process::Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
+    let control = Control::default();
+    control.stop(Signal::Terminate);
+    let slot = control.enter(JobId(0), control::Group(rustix::process::Pid::from_child(&child)));
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    assert!(control.leave(slot, || ()).1, "it counts as killed");
+}
