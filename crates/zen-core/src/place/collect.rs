@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{PlaceError, Places, failed};
+use super::{PlaceError, Places};
 use crate::artifact::{Artifact, Node};
 use crate::model::{Output, Place};
 use crate::path::RelPath;
@@ -12,7 +12,8 @@ impl Places<'_> {
     /// The artifact at an output's place; its files go into `objects`, if there is one.
     ///
     /// # Errors
-    /// It is not there and not optional, it is not what was declared, as [`Places::inspect`], or storing failed.
+    /// It is not there and not optional, it is not what was declared, as [`Places::inspect`], or the store did
+    /// not take it ([`PlaceError::NotStored`]).
     pub fn collect(&self, output: &Output, objects: Option<&dyn Objects>) -> Result<Artifact, PlaceError> {
         let place = || output.place.root().to_string();
         let found = self.inspect(&output.place)?;
@@ -46,7 +47,8 @@ impl Places<'_> {
         files.par_iter().zip(there).filter(|(_, there)| !there).try_for_each(|((path, object), _)| {
             let path = root.under(path);
             let disk = self.disk(&path);
-            let put = objects.put_file(&disk).map_err(|error| failed(&disk, "stored", error))?;
+            let put =
+                objects.put_file(&disk).map_err(|source| PlaceError::NotStored { path: path.to_string(), source })?;
             if put == *object { Ok(()) } else { Err(PlaceError::Changed { path: path.to_string() }) }
         })
     }

@@ -92,6 +92,14 @@ pub enum PlaceError {
         /// Its place.
         place: String,
     },
+    /// The store did not take it. The step succeeded all the same: collected without a store it is only not recorded.
+    #[error("`{path}` could not be stored; free some space, or see that the store can be written")]
+    NotStored {
+        /// Where.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Something is set aside already.
     #[error("old outputs of `{step}` are still set aside by a run that was interrupted; run it again to recover them")]
     Interrupted {

@@ -24,6 +24,33 @@ impl Digests for Hash {
 #[derive(Default)]
 struct Store(Mutex<BTreeMap<Digest, Vec<u8>>>);
 
+/// A disk without space.
+struct Full;
+
+impl Objects for Full {
+    fn contains(&self, objects: &[(Digest, u64)]) -> Vec<bool> {
+        vec![false; objects.len()]
+    }
+
+    fn put_file(&self, _: &Path) -> io::Result<(Digest, u64)> {
+        Err(ErrorKind::StorageFull.into())
+    }
+
+    fn put_bytes(&self, _: &[u8]) -> io::Result<Digest> {
+        Err(ErrorKind::StorageFull.into())
+    }
+
+    fn fetch(&self, _: Digest, _: u64, to: &Path) -> Result<(), FetchError> {
+        // Part of it is written before the space runs out.
+        fs::write(to, "half")?;
+        Err(FetchError::Io(ErrorKind::StorageFull.into()))
+    }
+
+    fn read(&self, digest: Digest) -> Result<Vec<u8>, FetchError> {
+        Err(FetchError::Missing(digest))
+    }
+}
+
 impl Store {
     fn has(&self, node: &Node) -> bool {
         matches!(node, Node::File { digest, .. } if self.0.lock().unwrap().contains_key(digest))
@@ -244,6 +271,22 @@ fn a_missing_output_is_an_error_unless_it_is_optional() {
     assert_eq!(world.places().collect(&optional, None).unwrap().entries, []);
     world.write("f", "");
     assert!(matches!(world.places().collect(&output("f/"), None), Err(PlaceError::NotAFolder { .. })));
+}
+
+#[test]
+fn f3_a_full_disk_costs_the_record_and_not_the_output() {
+    let world = World::new();
+    let d = output("d");
+    world.write("d/a", "a");
+    let error = world.places().collect(&d, Some(&Full)).unwrap_err();
+    assert!(matches!(error, PlaceError::NotStored { .. }), "{error}");
+    let artifact = world.places().collect(&d, None).unwrap();
+    world.write("d/a", "b");
+    let before = world.snapshot();
+    let own = |_: &RelPath, _: &Node| true;
+    let result = world.places().restore(&d.place, &artifact, &Full, &own, &mut Replaced::new("now"));
+    assert!(matches!(result, Err(RestoreError::Place(PlaceError::Io { .. }))), "{result:?}");
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
