@@ -75,6 +75,7 @@ impl Control {
     }
 
     /// Signals one command for a reason of its own (a timeout), which is not [`super::Exit::killed`].
+    #[cfg(unix)]
     pub(super) fn signal(&self, slot: &Slot, signal: Signal) {
         if let Some(running) = self.lock().running.get(&slot.0) {
             running.group.signal(signal);

@@ -292,3 +292,31 @@ fn read_once<'a>(pipe: &mut Option<PipeReader>, buffer: &'a mut [u8]) -> io::Res
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::JobId;
+
+    #[test]
+    fn who_does_not_hear_that_time_is_up_is_killed() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' TERM; echo ready; while :; do sleep 300; done"]);
+        let mut child = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut ready = [0; 6];
+        child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+        let control = Control::default();
+        let slot = control.enter(JobId(0), Group(Pid::from_child(&child)));
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut limit = Limit::Runs { until: now + second, grace: second };
+        limit.enforce(now, &slot, &control);
+        assert!(!limit.is_over());
+        limit.enforce(now + second, &slot, &control);
+        assert!(limit.is_over() && child.try_wait().unwrap().is_none(), "it is asked first, and may refuse");
+        limit.enforce(now + second, &slot, &control);
+        assert!(matches!(limit, Limit::Asked { .. }), "it has its time");
+        limit.enforce(now + 2 * second, &slot, &control);
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        assert!(!control.leave(slot, || ()).1, "nobody else killed it");
+    }
+}
