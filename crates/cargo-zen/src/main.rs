@@ -1,11 +1,72 @@
 //! `cargo zen`: flags in, status lines, diagnostics, JSON and exit codes out. The only crate that prints.
 
+mod clean;
 mod diagnose;
 mod exit;
 mod flags;
 mod human;
 mod json;
+mod list;
+mod load;
+mod logs;
+mod run;
 mod shell;
 mod words;
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
+
+use crate::exit::ExitCode as Exit;
+use crate::flags::{Cli, Command};
+use crate::load::Loaded;
+use crate::shell::Shell;
+
+fn main() -> ExitCode {
+    let args = without_subcommand_name(std::env::args_os());
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let mut shell = Shell::new(&cli.global);
+    let done = match &cli.command {
+        Command::Run(run) => run::run(&cli.global, run, &mut shell),
+        Command::Status(status) => run::status(&cli.global, status, &mut shell),
+        Command::List(list) => list::list(&cli.global, list, &mut shell),
+        Command::Logs(logs) => logs::logs(&cli.global, logs, &mut shell),
+        Command::Clean(clean) => clean::clean(&cli.global, clean, &mut shell),
+    };
+    done.into()
+}
+
+/// `cargo zen run` starts `cargo-zen zen run`.
+fn without_subcommand_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.collect();
+    if args.get(1).is_some_and(|arg| arg == "zen") {
+        args.remove(1);
+    }
+    args
+}
+
+/// Says what is wrong with the command line; a pipeline's name in the place of a command gets the right one shown.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && Cli::command().find_subcommand(name).is_none()
+        && let Some(known) = Loaded::pipeline_names()
+        && known.iter().any(|known| known == name)
+    {
+        let mut shell = Shell::plain();
+        shell.error(&format!("no such command: `{name}`; it is a pipeline"));
+        shell.help(&format!("cargo zen run {name}"));
+        return Exit::Usage.into();
+    }
+    // Nobody may be there to read it.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok.into(),
+        _ => Exit::Usage.into(),
+    }
+}

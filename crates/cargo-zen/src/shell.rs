@@ -55,6 +55,12 @@ impl Shell {
         Self { stderr: AutoStream::new(std::io::stderr(), choice), choice, verbosity }
     }
 
+    /// Before there are flags.
+    pub(crate) fn plain() -> Self {
+        let choice = AutoStream::choice(&std::io::stderr());
+        Self { stderr: AutoStream::new(std::io::stderr(), choice), choice, verbosity: Verbosity::Normal }
+    }
+
     /// Should steps colour their output? Only if we do, on a terminal or because it was asked for.
     pub(crate) fn colours(&self) -> bool {
         match self.choice {

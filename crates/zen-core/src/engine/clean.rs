@@ -174,13 +174,14 @@ fn remove_records(
 /// the longest counts.
 fn limits(definitions: &Definitions) -> BTreeMap<&str, Option<Duration>> {
     let model = &definitions.model;
-    let with_limit: Vec<&Step> = model.steps.iter().filter(|step| step.policy.expires_after.is_some()).collect();
-    let limit = |step: &&Step| {
-        let same = model.steps.iter().filter(|other| may_share(step, other));
-        let limits: Option<Vec<Duration>> = same.map(|other| other.policy.expires_after).collect();
-        (step.display_id.as_str(), limits.and_then(|limits| limits.into_iter().max()))
-    };
-    with_limit.iter().map(limit).collect()
+    let with_limit = model.steps.iter().filter(|step| step.policy.expires_after.is_some());
+    with_limit
+        .map(|step| {
+            let same = model.steps.iter().filter(|other| may_share(step, other));
+            let limits: Option<Vec<Duration>> = same.map(|other| other.policy.expires_after).collect();
+            (step.display_id.as_str(), limits.and_then(|limits| limits.into_iter().max()))
+        })
+        .collect()
 }
 
 /// Could both have equal keys? In doubt, yes: then nothing is removed that one of them may still use.

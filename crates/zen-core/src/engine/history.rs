@@ -85,7 +85,7 @@ impl History {
     /// What making the file met.
     pub fn begin(&self) -> io::Result<RunId> {
         fs::create_dir_all(&self.folder)?;
-        let hint = fs::read_to_string(self.folder.join("last")).ok().and_then(|text| text.trim().parse().ok());
+        let hint: Option<u64> = fs::read_to_string(self.folder.join("last")).ok().and_then(|text| text.trim().parse().ok());
         let mut id = match hint {
             Some(last) => last + 1,
             None => self.ids()?.last().map_or(1, |last| last + 1),
@@ -149,7 +149,8 @@ impl History {
         };
         let mut ids: Vec<u64> = Vec::new();
         for entry in listing {
-            ids.extend(entry?.file_name().to_str().and_then(|name| name.strip_prefix("run-")?.parse().ok()));
+            let name = entry?.file_name();
+            ids.extend(name.to_str().and_then(|name| name.strip_prefix("run-")?.parse::<u64>().ok()));
         }
         ids.sort_unstable();
         Ok(ids)

@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::key;
 use crate::model::{Command, InputSource, Place, Step, StepId};
 use crate::path::RelPath;
-use crate::place::{Places, Replaced, RestoreError};
+use crate::place::{PlaceError, Places, Replaced, RestoreError};
 use crate::process::{self, Control, Exit, GRACE, JobId, Signal, Spec, Stdout, jobserver::Jobserver};
 use crate::render::{Values, command_words, render_text};
 use crate::scan::walk::SetSpec;
@@ -442,7 +442,7 @@ impl<'w> Work<'w> {
         for output in &step.outputs {
             artifacts.push(match places.collect(output, objects) {
                 // A full disk is no failure of the step: its outputs are there, they are only not kept.
-                Err(error) if objects.is_some() && error.is_storage() => {
+                Err(PlaceError::NotStored { .. }) if objects.is_some() => {
                     places.collect(output, None).map_err(|error| chain(&error))?
                 }
                 collected => collected.map_err(|error| chain(&error))?,

@@ -9,7 +9,7 @@ use crate::store::lock::{Guard, Holder, LockError, Locks, Mode, place_locks};
 
 /// The variable by which a nested `cargo zen` knows the processes of the runs that it runs in: numbers, outermost
 /// first, comma-separated.
-pub const ANCESTORS: &str = "ZEN_ANCESTORS";
+pub(super) const ANCESTORS: &str = "ZEN_ANCESTORS";
 
 /// An attempt at a key.
 pub(super) enum Tried {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::history::{RunEntry, StepEntry, StepOutcome};
 use super::job::{Ended, Job, Message, Task, Work};
-use super::session::{Progress, Session, Settled, World, reused};
+use super::session::{Progress, Session, World, reused};
 use super::{EngineError, finish, locks};
 use crate::artifact::{Key, RunId};
 use crate::decide::{Decision, Why};

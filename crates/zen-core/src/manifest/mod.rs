@@ -3,7 +3,7 @@
 
 mod declarations;
 mod level;
-mod quantity;
+pub mod quantity;
 mod reader;
 pub mod resolve;
 pub mod shell;

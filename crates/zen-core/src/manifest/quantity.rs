@@ -6,17 +6,23 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Why some text is no duration or size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum QuantityError {
+pub enum QuantityError {
+    /// Neither seconds nor units.
     #[error("`{0}` is not a duration; write seconds (`90`) or units (`\"1h 30m\"`, `\"500ms\"`, `\"30d\"`)")]
     Duration(String),
+    /// Less than nothing.
     #[error("a duration cannot be negative")]
     Negative,
+    /// No number, or no such unit.
     #[error("`{0}` is not a size; write bytes (`1048576`) or a unit (`\"20GiB\"`, `\"500MB\"`)")]
     Size(String),
 }
 
 /// Reads `24h`, `1h 30m`, `500ms`, `30d`: a day is 24 hours.
-pub(crate) fn duration(text: &str) -> Result<Duration, QuantityError> {
+///
+/// # Errors
+/// It is no duration, or a negative one.
+pub fn duration(text: &str) -> Result<Duration, QuantityError> {
     let malformed = || QuantityError::Duration(text.to_owned());
     let span: Span = text.trim().parse().map_err(|_| malformed())?;
     let signed: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| malformed())?;
@@ -24,12 +30,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, QuantityError> {
 }
 
 /// Whole seconds.
-pub(crate) fn seconds(number: i64) -> Result<Duration, QuantityError> {
+///
+/// # Errors
+/// It is negative.
+pub fn seconds(number: i64) -> Result<Duration, QuantityError> {
     u64::try_from(number).map(Duration::from_secs).map_err(|_| QuantityError::Negative)
 }
 
 /// Reads `20GiB`, `500 MB`, `1024`, in bytes.
-pub(crate) fn size(text: &str) -> Result<u64, QuantityError> {
+///
+/// # Errors
+/// It is no size.
+pub fn size(text: &str) -> Result<u64, QuantityError> {
     let malformed = || QuantityError::Size(text.to_owned());
     let text_ = text.trim();
     let digits = text_.find(|c: char| !c.is_ascii_digit()).unwrap_or(text_.len());

@@ -2,7 +2,8 @@
 //! Knows no policy: when to signal whom is the engine's business.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Signal;
 
@@ -15,7 +16,7 @@ pub struct JobId(pub u32);
 /// A command is in the registry from its start until the moment before it is reaped, and both ends happen under the
 /// lock under which signals are sent: so a process id is never signalled after the system may have given it away.
 #[derive(Debug, Clone, Default)]
-pub struct Control(Arc<Mutex<State>>);
+pub struct Control(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -37,6 +38,7 @@ impl Control {
     pub fn stop(&self, signal: Signal) {
         let mut state = self.lock();
         state.stopped = Some(signal);
+        self.0.1.notify_all();
         for running in state.running.values_mut() {
             running.killed = true;
             running.group.signal(signal);
@@ -54,6 +56,13 @@ impl Control {
     /// The last signal of [`Control::stop`].
     pub fn stopped(&self) -> Option<Signal> {
         self.lock().stopped
+    }
+
+    /// Lets `time` pass, less if a signal comes.
+    pub fn pause(&self, time: Duration) {
+        let state = self.lock();
+        // Whether it was the time or a signal, the caller looks at `stopped`.
+        let _ = self.0.1.wait_timeout_while(state, time, |state| state.stopped.is_none());
     }
 
     /// How many commands run.
@@ -94,7 +103,7 @@ impl Control {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,78 @@
+//! `cargo zen clean`: what was removed, and what it had cost to make.
+
+use std::time::Duration;
+
+use zen_core::engine::{CleanRequest, clean as remove, now};
+use zen_core::manifest::quantity;
+use zen_core::manifest::resolve::Overrides;
+
+use crate::exit::ExitCode;
+use crate::flags::{self, Global};
+use crate::load::{Loaded, report};
+use crate::shell::{Shell, Verb};
+use crate::words::{count, saved, size};
+
+/// `cargo zen clean`
+pub(crate) fn clean(global: &Global, flags: &flags::Clean, shell: &mut Shell) -> ExitCode {
+    let request = match request(flags) {
+        Ok(request) => request,
+        Err(text) => {
+            shell.error(&text);
+            return ExitCode::Usage;
+        }
+    };
+    let loaded = match Loaded::new(global, &Overrides::default(), shell) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let Loaded { project, definitions, store_dir } = &loaded;
+    let cleaned = match remove(project, definitions, store_dir.as_deref(), &request, now()) {
+        Ok(cleaned) => cleaned,
+        Err(error) => return report(shell, &error, loaded.sources()),
+    };
+    for line in &cleaned.expired {
+        shell.status(Verb::Removed, line);
+    }
+    for path in &cleaned.outputs {
+        shell.status(Verb::Removed, &path.to_string());
+    }
+    if cleaned.replaced > 0 {
+        shell.status(Verb::Removed, &format!("replaced/ ({})", size(cleaned.replaced)));
+    }
+    let removed = &cleaned.store;
+    let worth = match removed.step_ms {
+        0 => String::new(),
+        time => format!(", which took {} to make", saved(Duration::from_millis(time))),
+    };
+    let dry = if request.dry_run { " (dry run: nothing was removed)" } else { "" };
+    let message = format!(
+        "{}, {} in {}{worth}{dry}",
+        count(removed.records as usize, "record"),
+        size(removed.bytes),
+        count(removed.objects as usize, "object"),
+    );
+    shell.status(Verb::Removed, &message);
+    ExitCode::Ok
+}
+
+fn request(flags: &flags::Clean) -> Result<CleanRequest, String> {
+    let older_than = match &flags.older_than {
+        Some(text) => Some(quantity::duration(text).map_err(|why| format!("--older-than {text}: {why}"))?),
+        None => None,
+    };
+    let max_size = match &flags.max_size {
+        Some(text) => Some(quantity::size(text).map_err(|why| format!("--max-size {text}: {why}"))?),
+        None => None,
+    };
+    Ok(CleanRequest {
+        expired: flags.expired,
+        older_than,
+        max_size,
+        pipeline: flags.pipeline.clone(),
+        step: flags.step.clone(),
+        all: flags.all,
+        outputs: flags.outputs,
+        replaced: flags.replaced,
+        dry_run: flags.dry_run,
+    })
+}

@@ -1,0 +1,93 @@
+//! `cargo zen list`: pipelines and steps, without looking at anything but the tables.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+use zen_core::manifest::resolve::Overrides;
+use zen_core::model::{Model, Pipeline};
+
+use crate::exit::ExitCode;
+use crate::flags::{self, Global, MessageFormat};
+use crate::json::FORMAT;
+use crate::load::{Loaded, show};
+use crate::run::written;
+use crate::shell::Shell;
+
+/// `cargo zen list`
+pub(crate) fn list(global: &Global, flags: &flags::List, shell: &mut Shell) -> ExitCode {
+    let loaded = match Loaded::new(global, &Overrides::default(), shell) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    show(shell, &loaded.definitions.warnings, loaded.sources());
+    let model = &loaded.definitions.model;
+    let wanted = |pipeline: &&Pipeline| {
+        let named = flags.names.is_empty()
+            || flags.names.iter().any(|name| *name == pipeline.name || *name == pipeline.display_id());
+        named && global.package.as_ref().is_none_or(|package| pipeline.package.as_ref() == Some(package))
+    };
+    let pipelines: Vec<&Pipeline> = model.pipelines.iter().filter(wanted).collect();
+    if pipelines.is_empty() {
+        let names: Vec<String> = model.pipelines.iter().map(Pipeline::display_id).collect();
+        shell.error("no such pipeline");
+        shell.help(&if names.is_empty() {
+            "define one in `[workspace.metadata.zen.pipelines.NAME]`".to_owned()
+        } else {
+            format!("there are: {}", names.join(", "))
+        });
+        return ExitCode::NothingSelected;
+    }
+    let text = if global.message_format == MessageFormat::Json {
+        as_json(model, &pipelines)
+    } else {
+        as_text(model, &pipelines)
+    };
+    let mut stdout = shell.stdout();
+    match written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).err(), shell) {
+        Ok(()) => ExitCode::Ok,
+        Err(code) => code,
+    }
+}
+
+fn as_text(model: &Model, pipelines: &[&Pipeline]) -> String {
+    let bold = anstyle::Style::new().bold();
+    let mut text = String::new();
+    for pipeline in pipelines {
+        let about = pipeline.description.as_ref().map(|about| format!("  {about}")).unwrap_or_default();
+        text.push_str(&format!("{bold}{}{bold:#}{about}\n", pipeline.display_id()));
+        for member in &pipeline.members {
+            text.push_str(&format!("    {} (pipeline)\n", model.pipeline(*member).display_id()));
+        }
+        for step in &pipeline.steps {
+            let step = model.step(*step);
+            let about = step.description.as_ref().map(|about| format!("  {about}")).unwrap_or_default();
+            text.push_str(&format!("    {}{about}\n", step.name));
+        }
+    }
+    text
+}
+
+fn as_json(model: &Model, pipelines: &[&Pipeline]) -> String {
+    let pipelines: Vec<Value> = pipelines
+        .iter()
+        .map(|pipeline| {
+            let steps: Vec<Value> = pipeline
+                .steps
+                .iter()
+                .map(|step| {
+                    let step = model.step(*step);
+                    json!({ "step": step.display_id, "name": step.name, "description": step.description })
+                })
+                .collect();
+            let members: Vec<String> = pipeline.members.iter().map(|id| model.pipeline(*id).display_id()).collect();
+            json!({
+                "pipeline": pipeline.display_id(),
+                "description": pipeline.description,
+                "pipelines": members,
+                "steps": steps,
+            })
+        })
+        .collect();
+    let format = json!({ "reason": "zen-format", "version": FORMAT });
+    format!("{format}\n{}\n", json!({ "reason": "list", "pipelines": pipelines }))
+}

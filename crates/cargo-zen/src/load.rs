@@ -1,0 +1,121 @@
+//! From flags to definitions: the environment is read here and nowhere else. Prints what is wrong with them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use zen_core::diag::{Diagnostic, Severity, Sources};
+use zen_core::engine::{Definitions, EngineError, Project};
+use zen_core::manifest::resolve::Overrides;
+use zen_core::workspace::{CargoFlags, Workspace};
+
+use crate::diagnose;
+use crate::exit::ExitCode;
+use crate::flags::Global;
+use crate::shell::Shell;
+
+/// A workspace with its definitions.
+pub(crate) struct Loaded {
+    /// The workspace and its tables.
+    pub(crate) project: Project,
+    /// Pipelines and steps.
+    pub(crate) definitions: Definitions,
+    /// `ZEN_STORE_DIR`, relative to where zen was started.
+    pub(crate) store_dir: Option<PathBuf>,
+}
+
+impl Loaded {
+    /// Loads what the flags name; says what is wrong, if anything is.
+    pub(crate) fn new(global: &Global, overrides: &Overrides, shell: &mut Shell) -> Result<Self, ExitCode> {
+        let env = environment();
+        let here = match std::env::current_dir() {
+            Ok(here) => here,
+            Err(error) => {
+                shell.error(&format!("the current folder cannot be read: {error}"));
+                return Err(ExitCode::Metadata);
+            }
+        };
+        let store_dir =
+            env.get(&OsString::from("ZEN_STORE_DIR")).filter(|dir| !dir.is_empty()).map(|dir| here.join(dir));
+        let flags = CargoFlags { locked: global.locked, offline: global.offline };
+        let workspace = match Workspace::discover(&here, global.manifest_path.as_deref(), &env, flags) {
+            Ok(workspace) => workspace,
+            Err(error) => return Err(report(shell, &error.into(), &Sources::default())),
+        };
+        let (project, problems) = Project::load(workspace);
+        match project.define(problems, overrides) {
+            Ok(definitions) => Ok(Self { project, definitions, store_dir }),
+            Err(error) => Err(report(shell, &error, &project.workspace.sources)),
+        }
+    }
+
+    /// What spans point into.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.project.workspace.sources
+    }
+
+    /// The names of the pipelines here, if there is a workspace whose tables can be read.
+    pub(crate) fn pipeline_names() -> Option<Vec<String>> {
+        let here = std::env::current_dir().ok()?;
+        let workspace = Workspace::discover(&here, None, &environment(), CargoFlags::default()).ok()?;
+        let (project, problems) = Project::load(workspace);
+        let definitions = project.define(problems, &Overrides::default()).ok()?;
+        Some(definitions.model.pipelines.into_iter().map(|pipeline| pipeline.name).collect())
+    }
+}
+
+/// The environment that zen was started in.
+fn environment() -> BTreeMap<OsString, OsString> {
+    std::env::vars_os().collect()
+}
+
+/// Says what is wrong, and with which code that ends.
+pub(crate) fn report(shell: &mut Shell, error: &EngineError, sources: &Sources) -> ExitCode {
+    match error {
+        EngineError::Definitions(problems) => {
+            show(shell, problems, sources);
+            let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+            if errors > 1 {
+                shell.error(&format!("{errors} problems in the definitions"));
+            }
+            ExitCode::Definitions
+        }
+        EngineError::Select(error) => {
+            show(shell, &error.diagnostics(), sources);
+            ExitCode::NothingSelected
+        }
+        EngineError::Workspace(error) => {
+            shell.error(&chain(error));
+            ExitCode::Metadata
+        }
+        EngineError::Usage(text) => {
+            shell.error(text);
+            ExitCode::Usage
+        }
+        EngineError::Store(_) | EngineError::ZenFolder { .. } | EngineError::Locked(_) => {
+            shell.error(&chain(error));
+            ExitCode::Store
+        }
+    }
+}
+
+/// Draws problems, each with a blank line after it.
+pub(crate) fn show(shell: &mut Shell, problems: &[Diagnostic], sources: &Sources) {
+    for problem in problems {
+        shell.line(&diagnose::render(problem, sources));
+        shell.line("");
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if !text.contains(&cause.to_string()) {
+            text.push_str(&format!(": {cause}"));
+        }
+        next = cause.source();
+    }
+    text
+}

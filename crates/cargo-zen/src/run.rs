@@ -1,0 +1,248 @@
+//! `run` and `status`: the same selection, the same plan; one of them runs it.
+
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroU32;
+
+use zen_core::decide::Decision;
+use zen_core::engine::{Caching, EngineError, Failure, Options, Session, select};
+use zen_core::environment::Conditions;
+use zen_core::event::{Event, Listener, Planned};
+use zen_core::graph::{Request, Selection};
+use zen_core::manifest::resolve::Overrides;
+use zen_core::model::Model;
+use zen_core::process::signals::{Signals, reraise};
+use zen_core::store::local::Access;
+
+use crate::exit::ExitCode;
+use crate::flags::{self, Global, MessageFormat, OutputStyle};
+use crate::human::{Human, reasons, reused};
+use crate::json::Json;
+use crate::load::{Loaded, report, show};
+use crate::shell::{Shell, Verb, Verbosity};
+use crate::words::{Names, count};
+
+/// `cargo zen run`
+pub(crate) fn run(global: &Global, flags: &flags::Run, shell: &mut Shell) -> ExitCode {
+    let prepared = match Prepared::new(global, &flags.selection, Some(flags), shell) {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    if flags.dry_run {
+        return match prepared.plan(global, shell) {
+            Ok(_) => ExitCode::Ok,
+            Err(code) => code,
+        };
+    }
+    prepared.run(global, flags, shell)
+}
+
+/// `cargo zen status`
+pub(crate) fn status(global: &Global, flags: &flags::Status, shell: &mut Shell) -> ExitCode {
+    let prepared = match Prepared::new(global, &flags.selection, None, shell) {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    match prepared.plan(global, shell) {
+        Ok(plan) => {
+            let would_run = plan.iter().any(|step| matches!(step.decision, Decision::Run | Decision::Maybe));
+            if flags.exit_code && would_run { ExitCode::Stale } else { ExitCode::Ok }
+        }
+        Err(code) => code,
+    }
+}
+
+/// Definitions, what is selected of them, and how.
+struct Prepared {
+    loaded: Loaded,
+    selection: Selection,
+    options: Options,
+}
+
+impl Prepared {
+    fn new(
+        global: &Global,
+        flags: &flags::Selection,
+        run: Option<&flags::Run>,
+        shell: &mut Shell,
+    ) -> Result<Self, ExitCode> {
+        let pipelines = flags.names.iter().map(|name| pipeline_of(name).to_owned()).collect();
+        let overrides = Overrides { set: flags.set.clone(), args: flags.args.clone(), pipelines };
+        let loaded = Loaded::new(global, &overrides, shell)?;
+        let request =
+            Request { names: flags.names.clone(), steps: flags.step.clone(), package: global.package.clone() };
+        let failed = |shell: &mut Shell, error: EngineError| Err(report(shell, &error, loaded.sources()));
+        let selection = match select(&loaded.definitions, &request) {
+            Ok(selection) => selection,
+            Err(error) => return failed(shell, error),
+        };
+        let caching = match Caching::new(&loaded.definitions, &selection, &flags.cache, &flags.no_cache) {
+            Ok(caching) => caching,
+            Err(error) => return failed(shell, error),
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+        let options = Options {
+            caching,
+            jobs: run.and_then(|run| run.jobs).map_or_else(cores, NonZeroU32::get),
+            failure: match run {
+                Some(run) if run.keep_going => Failure::KeepGoing,
+                Some(run) if run.kill_on_failure => Failure::Kill,
+                _ => Failure::Stop,
+            },
+            no_wait: run.is_some_and(|run| run.no_wait),
+            conditions: Conditions {
+                colour: shell.colours(),
+                toolchain_is_chosen: loaded.project.workspace.env.contains_key(std::ffi::OsStr::new("RUSTUP_TOOLCHAIN")),
+            },
+            request: request_text(&loaded.definitions.model, &selection),
+            store_dir: loaded.store_dir.clone(),
+        };
+        Ok(Self { loaded, selection, options })
+    }
+
+    fn title(&self) -> String {
+        title(&self.loaded.definitions.model, &self.selection)
+    }
+
+    /// Shows what would happen.
+    fn plan(&self, global: &Global, shell: &mut Shell) -> Result<Vec<Planned>, ExitCode> {
+        let Loaded { project, definitions, .. } = &self.loaded;
+        let opened = Session::open(project, definitions, &self.selection, &self.options, Access::Read);
+        let mut session = opened.map_err(|error| report(shell, &error, self.loaded.sources()))?;
+        show(shell, session.warnings(), self.loaded.sources());
+        let plan = session.plan();
+        if let Err(error) = session.save() {
+            shell.warning(&format!("the stat cache cannot be written ({error}): files are read again next time"));
+        }
+        let stdout = shell.stdout();
+        if global.message_format == MessageFormat::Json {
+            let mut json = Json::new(&definitions.model, stdout);
+            json.plan(&plan);
+            return written(json.broken, shell).map(|()| plan);
+        }
+        let names = Names::new(&definitions.model, &self.selection.order);
+        let text = plan_text(&plan, &names, session.world.now, shell.verbosity);
+        shell.status(Verb::Planning, &format!("{} ({})", self.title(), count(plan.len(), "step")));
+        let mut stdout = stdout;
+        written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).err(), shell).map(|()| plan)
+    }
+
+    fn run(&self, global: &Global, flags: &flags::Run, shell: &mut Shell) -> ExitCode {
+        let Loaded { project, definitions, .. } = &self.loaded;
+        let opened = Session::open(project, definitions, &self.selection, &self.options, Access::Write);
+        let mut session = match opened {
+            Ok(session) => session,
+            Err(error) => return report(shell, &error, self.loaded.sources()),
+        };
+        let (guard, signals) = match Signals::install() {
+            Ok((guard, signals)) => (Some(guard), Some(signals)),
+            Err(error) => {
+                shell.warning(&format!("signals cannot be caught ({error}): Ctrl-C ends zen at once"));
+                (None, None)
+            }
+        };
+        let names = Names::new(&definitions.model, &self.selection.order);
+        let output = flags.output.unwrap_or(if std::env::var_os("CI").is_some() && !std::io::stderr().is_terminal() {
+            OutputStyle::Grouped
+        } else {
+            OutputStyle::Lines
+        });
+        let stdout = std::io::stdout();
+        let now = session.world.now;
+        let human = Human::new(shell, &names, self.loaded.sources(), self.title(), output, now);
+        let json = (global.message_format == MessageFormat::Json).then(|| Json::new(&definitions.model, stdout.lock()));
+        let mut both = Both { human, json };
+        let ran = session.run(&mut both, signals);
+        let broken = both.json.and_then(|json| json.broken);
+        drop(guard);
+        let ran = match ran {
+            Ok(ran) => ran,
+            Err(error) => return report(shell, &error, self.loaded.sources()),
+        };
+        if let Some(signal) = ran.stopped {
+            reraise(signal);
+        }
+        if !ran.summary.success {
+            return ExitCode::StepFailed;
+        }
+        match written(broken, shell) {
+            Ok(()) => ExitCode::Ok,
+            Err(code) => code,
+        }
+    }
+}
+
+/// Events for people, and for programs if they asked.
+struct Both<'a, W: Write> {
+    human: Human<'a>,
+    json: Option<Json<'a, W>>,
+}
+
+impl<W: Write> Listener for Both<'_, W> {
+    fn event(&mut self, event: &Event) {
+        if let Some(json) = &mut self.json {
+            json.event(event);
+        }
+        // What steps print is in the JSON already; on standard error it would be for nobody.
+        if self.json.is_none() || !matches!(event, Event::Output { .. }) {
+            self.human.event(event);
+        }
+    }
+}
+
+/// A reader that went away is no failure; any other trouble with standard output is.
+pub(crate) fn written(error: Option<std::io::Error>, shell: &mut Shell) -> Result<(), ExitCode> {
+    match error {
+        None => Ok(()),
+        Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Some(error) => {
+            shell.error(&format!("standard output cannot be written: {error}"));
+            Err(ExitCode::Output)
+        }
+    }
+}
+
+/// The pipeline of `[package:]pipeline[/step]`.
+fn pipeline_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(pipeline, _)| pipeline)
+}
+
+/// The pipelines of a selection, in words.
+fn title(model: &Model, selection: &Selection) -> String {
+    let names: Vec<String> = selection.pipelines.iter().map(|id| model.pipeline(*id).display_id()).collect();
+    match names.as_slice() {
+        [] => selection.selected.iter().map(|step| model.step(*step).display_id.clone()).collect::<Vec<_>>().join(", "),
+        [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more pipelines", rest.len()),
+        _ => names.join(", "),
+    }
+}
+
+fn request_text(model: &Model, selection: &Selection) -> String {
+    format!("cargo zen run {} (process {})", title(model, selection), std::process::id())
+}
+
+fn plan_text(
+    plan: &[Planned],
+    names: &Names,
+    now: zen_core::artifact::Timestamp,
+    verbosity: Verbosity,
+) -> String {
+    let fresh = plan.iter().filter(|step| step.decision == Decision::Fresh).count();
+    let fold = fresh > 16 && verbosity < Verbosity::Verbose;
+    let mut text = String::new();
+    if fold {
+        text.push_str(&format!("{}\n", Verb::Fresh.line(&count(fresh, "step"))));
+    }
+    for step in plan {
+        let name = names.of(step.step);
+        let line = match step.decision {
+            Decision::Fresh if fold => continue,
+            Decision::Fresh => Verb::Fresh.line(&format!("{name}{}", reused(step.reused, now))),
+            Decision::Restore => Verb::Restorable.line(&format!("{name}{}", reused(step.reused, now))),
+            Decision::Run => Verb::Stale.line(&format!("{name} ({})", reasons(&step.why, verbosity))),
+            Decision::Maybe => Verb::Maybe.line(&format!("{name} ({})", reasons(&step.why, verbosity))),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
