@@ -159,7 +159,10 @@ impl Prepared {
             Err(error) => return report(shell, &error, self.loaded.sources()),
         };
         if let Some(signal) = ran.stopped {
-            reraise(signal);
+            // Where it cannot be raised, the exit code says the same.
+            if let Err(error) = reraise(signal) {
+                shell.warning(&format!("the signal could not be raised again: {error}"));
+            }
         }
         if !ran.summary.success {
             return ExitCode::StepFailed;
