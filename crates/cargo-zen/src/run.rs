@@ -91,7 +91,11 @@ impl Prepared {
             no_wait: run.is_some_and(|run| run.no_wait),
             conditions: Conditions {
                 colour: shell.colours(),
-                toolchain_is_chosen: loaded.project.workspace.env.contains_key(std::ffi::OsStr::new("RUSTUP_TOOLCHAIN")),
+                toolchain_is_chosen: loaded
+                    .project
+                    .workspace
+                    .env
+                    .contains_key(std::ffi::OsStr::new("RUSTUP_TOOLCHAIN")),
             },
             request: request_text(&loaded.definitions.model, &selection),
             store_dir: loaded.store_dir.clone(),
@@ -223,12 +227,7 @@ fn request_text(model: &Model, selection: &Selection) -> String {
     format!("cargo zen run {} (process {})", title(model, selection), std::process::id())
 }
 
-fn plan_text(
-    plan: &[Planned],
-    names: &Names,
-    now: zen_core::artifact::Timestamp,
-    verbosity: Verbosity,
-) -> String {
+fn plan_text(plan: &[Planned], names: &Names, now: zen_core::artifact::Timestamp, verbosity: Verbosity) -> String {
     let fresh = plan.iter().filter(|step| step.decision == Decision::Fresh).count();
     let fold = fresh > 16 && verbosity < Verbosity::Verbose;
     let mut text = String::new();

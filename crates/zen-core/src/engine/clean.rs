@@ -218,16 +218,17 @@ fn remove_outputs(
     let mut removed = Vec::new();
     for (step, entries) in ledger.steps().into_iter().filter(|(step, _)| is_meant(request, step)) {
         let defined = definitions.model.steps.iter().any(|known| known.display_id == step);
-        let is_tracked = |path: &RelPath| {
-            tracked.range(path.clone()..).next().is_some_and(|tracked| tracked.starts_with(path))
-        };
+        let is_tracked =
+            |path: &RelPath| tracked.range(path.clone()..).next().is_some_and(|tracked| tracked.starts_with(path));
         let (kept, gone): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(path, _)| is_tracked(path));
         if request.dry_run {
-            let there = |(path, node): &(RelPath, Node)| *node != Node::Folder && path.to_path(&workspace.root).exists();
+            let there =
+                |(path, node): &(RelPath, Node)| *node != Node::Folder && path.to_path(&workspace.root).exists();
             removed.extend(gone.into_iter().filter(there).map(|(path, _)| path));
             continue;
         }
-        let files = places.remove_own(&gone).map_err(|error| failed(std::io::Error::other(super::job::chain(&error))))?;
+        let files =
+            places.remove_own(&gone).map_err(|error| failed(std::io::Error::other(super::job::chain(&error))))?;
         removed.extend(files);
         debug_assert!(defined || !step.is_empty());
         ledger.set(&step, kept.into_iter().collect()).map_err(failed)?;

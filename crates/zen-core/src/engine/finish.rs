@@ -110,14 +110,17 @@ pub(super) fn check_outputs(
             failed = true;
             let others: Vec<&str> = ran.iter().copied().filter(|name| *name != step.display_id).collect();
             listener.event(&Event::Warning(
-                Diagnostic::error(format!("output `{}` of step `{}` was changed while the run went on", output.name, step.display_id))
-                    .at(output.span, format!("at `{}`", output.place.root()))
-                    .note(if others.is_empty() {
-                        "no other step ran meanwhile".to_owned()
-                    } else {
-                        format!("meanwhile ran: {}", others.join(", "))
-                    })
-                    .help("no two steps may write to one place: declare it as the output of the one that does"),
+                Diagnostic::error(format!(
+                    "output `{}` of step `{}` was changed while the run went on",
+                    output.name, step.display_id
+                ))
+                .at(output.span, format!("at `{}`", output.place.root()))
+                .note(if others.is_empty() {
+                    "no other step ran meanwhile".to_owned()
+                } else {
+                    format!("meanwhile ran: {}", others.join(", "))
+                })
+                .help("no two steps may write to one place: declare it as the output of the one that does"),
             ));
         }
     }

@@ -85,7 +85,8 @@ impl History {
     /// What making the file met.
     pub fn begin(&self) -> io::Result<RunId> {
         fs::create_dir_all(&self.folder)?;
-        let hint: Option<u64> = fs::read_to_string(self.folder.join("last")).ok().and_then(|text| text.trim().parse().ok());
+        let hint: Option<u64> =
+            fs::read_to_string(self.folder.join("last")).ok().and_then(|text| text.trim().parse().ok());
         let mut id = match hint {
             Some(last) => last + 1,
             None => self.ids()?.last().map_or(1, |last| last + 1),

@@ -117,8 +117,8 @@ type Say<'s> = &'s dyn Fn(Message);
 impl<'w> Work<'w> {
     pub(super) fn new(world: &'w World<'w>, run: Option<RunId>, control: &'w Control) -> Self {
         let outer = &world.project.workspace.env;
-        let jobserver = Jobserver::from_outer(outer)
-            .or_else(|| Jobserver::new(world.options.jobs as usize).ok().flatten());
+        let jobserver =
+            Jobserver::from_outer(outer).or_else(|| Jobserver::new(world.options.jobs as usize).ok().flatten());
         let stamp = match run {
             Some(run) => format!("run-{run}"),
             None => format!("at-{}", world.now.0),
@@ -163,7 +163,11 @@ impl<'w> Work<'w> {
                 Ok(_) => {}
                 Err(RestoreError::Lost(_)) => return Err(Stop::Ended(Ended::Lost(output.name.clone()))),
                 Err(error) => {
-                    return Err(Stop::Failed(format!("output `{}` cannot be put back: {}", output.name, chain(&error))));
+                    return Err(Stop::Failed(format!(
+                        "output `{}` cannot be put back: {}",
+                        output.name,
+                        chain(&error)
+                    )));
                 }
             }
         }
@@ -262,9 +266,12 @@ impl<'w> Work<'w> {
         {
             attempt.refuse(format!("`{path}` changed while the step ran"));
             say(Message::Event(Event::Warning(
-                Diagnostic::warning(format!("`{path}` changed while step `{}` ran: it is not recorded", step.display_id))
-                    .at(step.span, "an input of this step")
-                    .help("if the step itself changes it, declare it as an output; else run again"),
+                Diagnostic::warning(format!(
+                    "`{path}` changed while step `{}` ran: it is not recorded",
+                    step.display_id
+                ))
+                .at(step.span, "an input of this step")
+                .help("if the step itself changes it, declare it as an output; else run again"),
             )));
         }
         Ok(artifacts)
@@ -501,7 +508,9 @@ impl<'w> Work<'w> {
             .artifacts
             .iter()
             .flat_map(|artifact| &artifact.entries)
-            .filter_map(|entry| if let Node::File { digest, size, .. } = entry.node { Some((digest, size)) } else { None })
+            .filter_map(
+                |entry| if let Node::File { digest, size, .. } = entry.node { Some((digest, size)) } else { None },
+            )
             .collect();
         if store.contains(&objects).contains(&false) {
             return Err("its outputs could not be stored".to_owned());
@@ -640,9 +649,12 @@ impl Attempt {
 }
 
 fn undeclared_source(step: &Step, path: &RelPath) -> Diagnostic {
-    Diagnostic::warning(format!("cargo read `{path}`, which the key of step `{}` lacks: it is not recorded", step.display_id))
-        .at(step.command_span, "built for this")
-        .help(format!("add it to the step: `files = [\"{path}\"]` (relative to the table's folder)"))
+    Diagnostic::warning(format!(
+        "cargo read `{path}`, which the key of step `{}` lacks: it is not recorded",
+        step.display_id
+    ))
+    .at(step.command_span, "built for this")
+    .help(format!("add it to the step: `files = [\"{path}\"]` (relative to the table's folder)"))
 }
 
 fn not_recorded(step: &Step, why: &str) -> Diagnostic {

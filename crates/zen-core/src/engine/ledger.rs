@@ -88,8 +88,12 @@ impl Inner {
         if self.log.size() < SMALL {
             return Ok(());
         }
-        let payloads: Vec<Vec<u8>> =
-            self.steps.iter().map(|entry| postcard::to_stdvec(&entry)).collect::<Result<_, _>>().map_err(io::Error::other)?;
+        let payloads: Vec<Vec<u8>> = self
+            .steps
+            .iter()
+            .map(|entry| postcard::to_stdvec(&entry))
+            .collect::<Result<_, _>>()
+            .map_err(io::Error::other)?;
         let live: u64 = payloads.iter().map(|payload| payload.len() as u64).sum();
         if self.log.size() / 4 > live {
             let frames: Vec<(u32, &[u8])> = payloads.iter().map(|payload| (LEFT, &payload[..])).collect();

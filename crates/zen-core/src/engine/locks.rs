@@ -61,7 +61,10 @@ fn refuse(world: &World<'_>, me: &Holder, name: &str, other: &Holder) -> Result<
         )));
     }
     if world.options.no_wait {
-        return Err(EngineError::Locked(format!("`{name}` is locked by {}; leave out --no-wait to wait for it", other.what)));
+        return Err(EngineError::Locked(format!(
+            "`{name}` is locked by {}; leave out --no-wait to wait for it",
+            other.what
+        )));
     }
     Ok(())
 }

@@ -152,9 +152,11 @@ impl<'r, 'w> Loop<'r, 'w> {
         run: Option<RunId>,
         sender: Sender<Message>,
     ) -> Self {
-        let any_to_run = world.selection.order.iter().any(|step| {
-            progress.decided.get(step).is_none_or(|decided| decided.decision != Decision::Fresh)
-        });
+        let any_to_run = world
+            .selection
+            .order
+            .iter()
+            .any(|step| progress.decided.get(step).is_none_or(|decided| decided.decision != Decision::Fresh));
         let duration = |step| if any_to_run { world.recorded_duration(step) } else { 0 };
         let pools = &world.definitions.model.settings.pools;
         let schedule =
@@ -462,8 +464,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                 self.schedule.done(step, Outcome::Failed);
                 let failure = Some(failure);
                 let (outcome, artifacts, reused) = (Outcome::Failed, Vec::new(), None);
-                let finished =
-                    Finished { step, outcome, key, why, duration, exit_code, artifacts, reused, failure };
+                let finished = Finished { step, outcome, key, why, duration, exit_code, artifacts, reused, failure };
                 self.end(finished, log);
                 let name = self.world.definitions.model.step(step).display_id.clone();
                 for skipped in self.schedule.skip_downstream(step) {

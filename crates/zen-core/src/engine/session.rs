@@ -17,9 +17,9 @@ use crate::model::template::Part;
 use crate::model::{Command, InputSource, Place, StepId};
 use crate::path::RelPath;
 use crate::place::Places;
+use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
 use crate::scan::walk::{Request, SetSpec};
-use crate::scan::Scanner;
 use crate::store::local::{Access, LocalStore};
 use crate::store::place::{is_marked, mark};
 use crate::workspace::{Closures, Toolchains};
@@ -206,16 +206,17 @@ impl<'p> Session<'p> {
     fn judge(&mut self) -> Result<(), EngineError> {
         let world = &self.world;
         let model = &world.definitions.model;
-        let is_output = |path: &RelPath| {
-            world.outputs.iter().any(|place| place.owns(path) || place.root().starts_with(path))
-        };
+        let is_output =
+            |path: &RelPath| world.outputs.iter().any(|place| place.owns(path) || place.root().starts_with(path));
         let mut problems = Vec::new();
         for id in &world.selection.order {
             let step = model.step(*id);
             let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
             problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
             problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
-            if let Err(Trouble::Unusable(why)) = observe::files_of(&world.specs, sets, view, &self.progress.owned(world, *id, false)) {
+            if let Err(Trouble::Unusable(why)) =
+                observe::files_of(&world.specs, sets, view, &self.progress.owned(world, *id, false))
+            {
                 problems.push(
                     Diagnostic::error(why.to_string())
                         .at(step.span, "this step reads it")
@@ -244,7 +245,6 @@ impl<'p> Session<'p> {
         self.warnings.extend(problems);
         Ok(())
     }
-
 }
 
 impl World<'_> {
@@ -338,7 +338,8 @@ impl Progress {
     /// their records hold; all upstream must be settled then.
     pub(super) fn owned<'a>(&'a self, world: &'a World<'_>, step: StepId, settled: bool) -> Owned<'a> {
         let model = &world.definitions.model;
-        let mut owned = Owned { own: model.step(step).outputs.iter().map(|o| &o.place).collect(), upstream: Vec::new() };
+        let mut owned =
+            Owned { own: model.step(step).outputs.iter().map(|o| &o.place).collect(), upstream: Vec::new() };
         for (from, output) in world.upstream_outputs(step) {
             let place = &model.step(from).outputs[output].place;
             let files = if settled {

@@ -32,12 +32,9 @@ impl Session<'_> {
 impl Progress {
     fn planned(&self, world: &World<'_>, step: StepId) -> Planned {
         match self.decided.get(&step) {
-            Some(decided) => Planned {
-                step,
-                decision: decided.decision,
-                why: decided.why.clone(),
-                reused: decided.reused(),
-            },
+            Some(decided) => {
+                Planned { step, decision: decided.decision, why: decided.why.clone(), reused: decided.reused() }
+            }
             None => {
                 let model = &world.definitions.model;
                 let open = world.upstream(step).into_iter().filter(|up| !self.settled.contains_key(up));

@@ -1,2 +1,0 @@
-//! See each module.
-fn main() {}

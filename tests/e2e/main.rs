@@ -1,0 +1,4 @@
+//! The real executable in small workspaces: what ran, and why. One binary, a module for each behaviour.
+
+mod harness;
+mod reuse;
