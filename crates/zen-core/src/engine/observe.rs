@@ -156,6 +156,13 @@ pub(super) fn files_of(
             })),
         }
     }
+    // A file that is declared as well would be said to have changed twice.
+    let declared = |path: &RelPath| {
+        files.contains_key(path) || observed.input_files.values().flatten().any(|(known, _)| known == path)
+    };
+    let named = std::mem::take(&mut observed.named_in_command);
+    let named = named.into_iter().filter(|(path, _)| !declared(path)).collect();
+    observed.named_in_command = named;
     observed.files = files.into_iter().collect();
     observed.sources.sort_unstable();
     observed.sources.dedup();
