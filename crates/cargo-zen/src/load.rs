@@ -92,7 +92,7 @@ pub(crate) fn report(shell: &mut Shell, error: &EngineError, sources: &Sources) 
             shell.error(text);
             ExitCode::Usage
         }
-        EngineError::Store(_) | EngineError::ZenFolder { .. } | EngineError::Locked(_) => {
+        EngineError::Stopped(_) | EngineError::Store(_) | EngineError::ZenFolder { .. } | EngineError::Locked(_) => {
             shell.error(&chain(error));
             ExitCode::Store
         }

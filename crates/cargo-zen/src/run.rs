@@ -1,6 +1,6 @@
 //! `run` and `status`: the same selection, the same plan; one of them runs it.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::num::NonZeroU32;
 
 use zen_core::decide::Decision;
@@ -10,7 +10,7 @@ use zen_core::event::{Event, Listener, Planned};
 use zen_core::graph::{Request, Selection};
 use zen_core::manifest::resolve::Overrides;
 use zen_core::model::Model;
-use zen_core::process::signals::{Signals, reraise};
+use zen_core::process::signals::{Signal, Signals, reraise};
 use zen_core::store::local::Access;
 
 use crate::exit::ExitCode;
@@ -113,6 +113,7 @@ impl Prepared {
         let opened = Session::open(project, definitions, &self.selection, &self.options, Access::Read);
         let mut session = opened.map_err(|error| report(shell, &error, self.loaded.sources()))?;
         show(shell, session.warnings(), self.loaded.sources());
+        session.notes().iter().for_each(|note| shell.note(note));
         let plan = session.plan();
         if let Err(error) = session.save() {
             shell.warning(&format!("the stat cache cannot be written ({error}): files are read again next time"));
@@ -145,11 +146,7 @@ impl Prepared {
             }
         };
         let names = Names::new(&definitions.model, &self.selection.order);
-        let output = flags.output.unwrap_or(if std::env::var_os("CI").is_some() && !std::io::stderr().is_terminal() {
-            OutputStyle::Grouped
-        } else {
-            OutputStyle::Lines
-        });
+        let output = flags.output.unwrap_or(OutputStyle::Lines);
         let stdout = std::io::stdout();
         let now = session.world.now;
         let human = Human::new(shell, &names, self.loaded.sources(), self.title(), output, now);
@@ -160,13 +157,11 @@ impl Prepared {
         drop(guard);
         let ran = match ran {
             Ok(ran) => ran,
+            Err(EngineError::Stopped(signal)) => return stopped_by(signal, shell),
             Err(error) => return report(shell, &error, self.loaded.sources()),
         };
         if let Some(signal) = ran.stopped {
-            // Where it cannot be raised, the exit code says the same.
-            if let Err(error) = reraise(signal) {
-                shell.warning(&format!("the signal could not be raised again: {error}"));
-            }
+            return stopped_by(signal, shell);
         }
         if !ran.summary.success {
             return ExitCode::StepFailed;
@@ -176,6 +171,14 @@ impl Prepared {
             Err(code) => code,
         }
     }
+}
+
+/// Ends by the signal, so that whoever started zen sees it.
+fn stopped_by(signal: Signal, shell: &mut Shell) -> ExitCode {
+    if let Err(error) = reraise(signal) {
+        shell.warning(&format!("the signal could not be raised again: {error}"));
+    }
+    ExitCode::StepFailed
 }
 
 /// Events for people, and for programs if they asked.

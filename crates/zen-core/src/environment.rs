@@ -9,6 +9,7 @@ use globset::{Glob, GlobMatcher};
 use serde_json::{Map, json};
 
 use crate::artifact::RunId;
+use crate::manifest::shell::shell_variables;
 use crate::model::Step;
 use crate::path::RelPath;
 use crate::value::Value;
@@ -162,15 +163,13 @@ pub fn step_environment(
 /// The `$NAME`s of a shell string that are set outside and that the step does not get, sorted: most likely the author
 /// forgot to declare them. What stands in single quotes, and what the script sets itself, does not count.
 pub fn undeclared_variables(script: &str, environment: &StepEnvironment, outer: &Outer) -> Vec<String> {
-    let mut found: Vec<String> = shell_variables(script)
-        .into_iter()
-        .filter(|name| outer.contains_key(OsStr::new(name)) && !environment.vars.contains_key(OsStr::new(name)))
-        .filter(|name| !sets(script, name))
-        .map(str::to_owned)
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+    let is_forgotten = |name: &String| {
+        let name = OsStr::new(name);
+        // What zen itself sets comes to every step, whatever an outer zen had set.
+        let is_ours = name.as_encoded_bytes().starts_with(b"ZEN_");
+        !is_ours && outer.contains_key(name) && !environment.vars.contains_key(name)
+    };
+    shell_variables(script).into_iter().filter(is_forgotten).collect()
 }
 
 /// What a step is told about itself (section 9 of the contract).
@@ -320,43 +319,6 @@ fn canonical(name: &str) -> std::borrow::Cow<'_, str> {
 
 fn same_name(one: &OsStr, other: &str) -> bool {
     if cfg!(windows) { one.eq_ignore_ascii_case(other) } else { one == other }
-}
-
-/// Names after a `$` that a POSIX shell would expand.
-fn shell_variables(script: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let (mut single, mut double) = (false, false);
-    let mut chars = script.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\'' if !double => single = !single,
-            _ if single => {}
-            '"' => double = !double,
-            '\\' => {
-                chars.next();
-            }
-            '$' => {
-                let rest = &script[at + 1..];
-                let rest = rest.strip_prefix('{').unwrap_or(rest);
-                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-                if rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-                    found.push(&rest[..end]);
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Does the script seem to give `name` a value?
-fn sets(script: &str, name: &str) -> bool {
-    script.match_indices(name).any(|(at, _)| {
-        let before = &script[..at];
-        let starts_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$' || c == '{');
-        let loops = ["for", "read", "read -r"].iter().any(|word| before.trim_end().ends_with(word));
-        starts_word && (script[at + name.len()..].starts_with('=') || loops)
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::job::{Attempt, Job, Message, Work, chain};
+use super::attempt::Attempt;
+use super::job::chain;
 use crate::environment::Outer;
 use crate::model::{CargoBuild, Command, Place, Step};
 use crate::path::RelPath;
@@ -18,26 +19,23 @@ pub(super) struct Built {
     is_package: bool,
 }
 
-/// Builds what the command needs; `None` if it needs nothing. Holds the pool `cargo` meanwhile.
-pub(super) fn build(
-    work: &Work<'_>,
-    job: &Job,
-    step: &Step,
-    environment: &Outer,
-    attempt: &mut Attempt,
-    say: &dyn Fn(Message),
-) -> Result<Option<Built>, String> {
-    let build: &CargoBuild = match &step.command {
+/// Builds what the command needs; `None` if it needs nothing. The pool `cargo` is held meanwhile. The step's timeout is
+/// for its command: how long a build takes depends on what is built already.
+pub(super) fn build(attempt: &mut Attempt<'_, '_>, environment: &Outer) -> Result<Option<Built>, String> {
+    let build: &CargoBuild = match &attempt.step.command {
         Command::Target { build, .. } | Command::Build(build) => build,
         Command::Shell { .. } | Command::Argv(_) => return Ok(None),
     };
-    let workspace = &work.world.project.workspace;
-    let args = cargo_build_args(workspace, build);
+    let workspace = &attempt.work.world.project.workspace;
+    // What zen tells a step would make cargo build again what it built for the user's own shell, or differ each time.
     let mut environment = environment.clone();
-    if workspace_is_quiet(&environment) {
+    environment.retain(|name, _| !name.as_encoded_bytes().starts_with(b"ZEN_"));
+    if nobody_says_how_loud(&environment) {
         environment.insert("CARGO_TERM_QUIET".into(), "true".into());
     }
-    let exit = work.spawn(job, step, work.cargo(&environment), args, environment, Stdout::Captured, attempt, say)?;
+    let args = cargo_build_args(workspace, build);
+    let spec = attempt.spec("cargo".into(), args, environment, Stdout::Captured);
+    let exit = attempt.spawn(&spec)?;
     if !exit.success() {
         return Err(format!("cargo could not build it: {}", exit.describe()));
     }
@@ -55,7 +53,7 @@ pub(super) fn build(
 }
 
 /// Nobody asked cargo to be loud: what it says of a build that had nothing to do is noise in a step's log.
-fn workspace_is_quiet(environment: &Outer) -> bool {
+fn nobody_says_how_loud(environment: &Outer) -> bool {
     ["CARGO_TERM_QUIET", "CARGO_TERM_VERBOSE"].iter().all(|name| !environment.contains_key(OsStr::new(name)))
 }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::history::{StepEntry, StepOutcome};
 use super::job::chain;
-use super::ledger::Ledger;
 use super::session::{Progress, Session, World};
 use crate::artifact::{Key, Node};
 use crate::diag::Diagnostic;
@@ -13,21 +12,14 @@ use crate::event::{Event, Listener};
 use crate::model::StepId;
 use crate::path::RelPath;
 use crate::place::Replaced;
-use crate::store::Objects;
 
 /// Puts back what a run that was killed had set aside, and removes what zen left for steps that the tables no longer
 /// define. The places are locked, and nothing was decided yet.
 pub(super) fn recover(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
-    if !world.zen_dir.join("aside").is_dir() && !world.zen_dir.join("places.log").is_file() {
-        return;
-    }
     let model = &world.definitions.model;
-    let ledger = Ledger::open(&world.zen_dir.join("places.log"));
     let places = world.places();
-    let own = |path: &RelPath, node: &Node| {
-        ledger.is_own(path, node) || matches!(node, Node::File { digest, .. } if world.store.read(*digest).is_ok())
-    };
-    if world.zen_dir.join("aside").is_dir() {
+    let own = |path: &RelPath, node: &Node| world.is_own(path, node);
+    if places.is_interrupted().unwrap_or(true) {
         for id in &world.selection.order {
             let step = model.step(*id);
             let mut replaced = Replaced::new(format!("recovered-{}", world.now.0));
@@ -48,17 +40,17 @@ pub(super) fn recover(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
             }
         }
     }
-    forget_undefined(world, &ledger, warn);
+    forget_undefined(world, warn);
 }
 
 /// A step or output that is gone from a pipeline of this run: what zen left for it is removed, if it still is that.
-fn forget_undefined(world: &World<'_>, ledger: &Ledger, warn: &mut dyn FnMut(Diagnostic)) {
+fn forget_undefined(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
     let model = &world.definitions.model;
     let pipelines: BTreeSet<String> =
         world.selection.order.iter().map(|step| model.pipeline(model.step(*step).pipeline).display_id()).collect();
     let defined: HashMap<&str, StepId> =
         model.step_ids().map(|step| (model.step(step).display_id.as_str(), step)).collect();
-    for (step, entries) in ledger.steps() {
+    for (step, entries) in world.ledger.steps() {
         let in_pipeline = step.rsplit_once('/').is_some_and(|(pipeline, _)| pipelines.contains(pipeline));
         if !in_pipeline {
             continue;
@@ -75,7 +67,7 @@ fn forget_undefined(world: &World<'_>, ledger: &Ledger, warn: &mut dyn FnMut(Dia
             continue;
         }
         let done = world.places().remove_own(&gone).map_err(|error| chain(&error));
-        let noted = ledger.set(&step, kept.into_iter().collect()).map_err(|error| error.to_string());
+        let noted = world.ledger.set(&step, kept.into_iter().collect()).map_err(|error| error.to_string());
         if let Err(error) = done.and(noted) {
             warn(Diagnostic::warning(format!("what the former step `{step}` left could not be removed: {error}")));
         }

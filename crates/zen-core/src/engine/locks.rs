@@ -1,10 +1,14 @@
 //! Locks of a run: places for all of it, keys for what it produces. Knows not how a lock is made.
 
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
 use super::EngineError;
 use super::session::World;
 use crate::artifact::Key;
 use crate::event::{Event, Listener};
 use crate::path::RelPath;
+use crate::process::{Control, Signal};
 use crate::store::lock::{Guard, Holder, LockError, Locks, Mode, place_locks};
 
 /// The variable by which a nested `cargo zen` knows the processes of the runs that it runs in: numbers, outermost
@@ -26,7 +30,11 @@ pub(super) enum Tried {
 /// # Errors
 /// Somebody else has one of them, and it is not to be waited for: with `--no-wait`, or because it is a run that this
 /// one runs in.
-pub(super) fn places(world: &World<'_>, listener: &mut dyn Listener) -> Result<Guard, EngineError> {
+pub(super) fn places(
+    world: &World<'_>,
+    listener: &mut dyn Listener,
+    signals: Option<&Receiver<Signal>>,
+) -> Result<Guard, EngineError> {
     let model = &world.definitions.model;
     let places: Vec<RelPath> = world
         .selection
@@ -42,7 +50,16 @@ pub(super) fn places(world: &World<'_>, listener: &mut dyn Listener) -> Result<G
         Err(LockError::Contended { name, holder: other }) => {
             refuse(world, &holder, &name, &other)?;
             listener.event(&Event::Blocking { on: format!("`{name}`"), holder: Some(other.what) });
-            locks.lock(&names, &holder).map_err(|source| zen_folder(world, source))?
+            loop {
+                if let Some(signal) = pause(signals) {
+                    return Err(EngineError::Stopped(signal));
+                }
+                match locks.try_lock(&names, &holder) {
+                    Ok(guard) => break guard,
+                    Err(LockError::Contended { .. }) => {}
+                    Err(LockError::Io(source)) => return Err(zen_folder(world, source)),
+                }
+            }
         }
         Err(LockError::Io(source)) => return Err(zen_folder(world, source)),
     };
@@ -76,16 +93,41 @@ pub(super) fn try_key(world: &World<'_>, key: Key) -> Tried {
     }
     match key_locks(world).try_lock(&key_name(key), &holder(world)) {
         Ok(guard) => Tried::Locked(guard),
-        Err(LockError::Contended { holder: other, .. }) if !holder(world).ancestors.contains(&other.pid) => {
+        // An ancestor waits for this process: it would be waited for in vain. So equal work is done twice, as it is
+        // where nothing is to be waited for.
+        Err(LockError::Contended { holder: other, .. })
+            if !world.options.no_wait && !ancestors(world).contains(&other.pid) =>
+        {
             Tried::Held(other.what)
         }
         Err(_) => Tried::Unavailable,
     }
 }
 
-/// Waits until nobody else produces the key.
-pub(super) fn wait_key(world: &World<'_>, key: Key) -> Option<Guard> {
-    key_locks(world).lock(&key_name(key), &holder(world)).ok()
+/// Waits until nobody else produces the key; `None` if the run is stopped meanwhile, or there are no locks.
+pub(super) fn wait_key(world: &World<'_>, control: &Control, key: Key) -> Option<Guard> {
+    while control.stopped().is_none() {
+        match try_key(world, key) {
+            Tried::Locked(guard) => return Some(guard),
+            Tried::Unavailable => return None,
+            Tried::Held(_) => control.pause(GLANCE),
+        }
+    }
+    None
+}
+
+/// A lock cannot be waited for and a signal as well, so it is glanced at.
+const GLANCE: Duration = Duration::from_millis(25);
+
+/// A short while, or less if a signal comes.
+fn pause(signals: Option<&Receiver<Signal>>) -> Option<Signal> {
+    match signals {
+        Some(signals) => signals.recv_timeout(GLANCE).ok(),
+        None => {
+            Control::default().pause(GLANCE);
+            None
+        }
+    }
 }
 
 fn key_locks(world: &World<'_>) -> Locks {

@@ -2,8 +2,10 @@
 //! colours and exit codes are not known here.
 #![expect(clippy::disallowed_methods, reason = "an edge: reads the clock, and what the other edges left")]
 
+mod attempt;
 mod build;
 mod clean;
+mod commit;
 mod finish;
 pub mod history;
 mod job;
@@ -30,6 +32,7 @@ use crate::graph::{Graph, Request, SelectError, Selection};
 use crate::manifest::resolve::{Overrides, resolve};
 use crate::manifest::{self, Declarations};
 use crate::model::{Model, StepId};
+use crate::process::Signal;
 use crate::store::place::StoreError;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -79,6 +82,9 @@ pub enum EngineError {
     /// Exit code 103, with `--no-wait`, or because waiting would never end.
     #[error("{0}")]
     Locked(String),
+    /// A signal came before anything had started; it is to be raised again.
+    #[error("stopped")]
+    Stopped(Signal),
     /// Exit code 2: a flag names what does not exist.
     #[error("{0}")]
     Usage(String),

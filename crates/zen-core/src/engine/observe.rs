@@ -309,3 +309,16 @@ fn named_files(step: &Step) -> Vec<RelPath> {
     files.dedup();
     files
 }
+
+/// A step that writes into the sources of its own package: said once.
+pub(super) fn own_output_in_closure(step: &Step, specs: &[SetSpec], sets: &StepSets) -> Option<String> {
+    let trees: Vec<&SetSpec> =
+        sets.sets.iter().map(|(_, at)| &specs[*at]).filter(|s| matches!(s, SetSpec::Tree(_))).collect();
+    let inside = |place: &&Place| trees.iter().any(|tree| tree.means_output(place.root(), place));
+    let place = step.outputs.iter().map(|output| &output.place).find(inside)?;
+    let root = place.root();
+    Some(format!(
+        "`{root}` is made by step `{}` and lies in the sources that it reads: it is no part of its key",
+        step.display_id
+    ))
+}

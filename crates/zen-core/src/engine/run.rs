@@ -11,7 +11,7 @@ use super::history::{RunEntry, StepEntry, StepOutcome};
 use super::job::{Ended, Job, Message, Task, Work};
 use super::session::{Progress, Session, World, reused};
 use super::{EngineError, finish, locks};
-use crate::artifact::{Key, RunId};
+use crate::artifact::Key;
 use crate::decide::{Decision, Why};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Finished, Listener, Outcome, Summary};
@@ -55,7 +55,10 @@ impl Session<'_> {
         for warning in std::mem::take(&mut self.warnings) {
             listener.event(&Event::Warning(warning));
         }
-        let _places = locks::places(&self.world, listener)?;
+        for note in std::mem::take(&mut self.notes) {
+            listener.event(&Event::Note(note));
+        }
+        let _places = locks::places(&self.world, listener, signals.as_ref())?;
         let mut warn = |problem: Diagnostic| listener.event(&Event::Warning(problem));
         finish::recover(&self.world, &mut warn);
         // Somebody else may have worked here while the lock was waited for.
@@ -86,7 +89,7 @@ impl Session<'_> {
         let Self { world, progress, .. } = self;
         let world: &World<'_> = world;
         let work = Work::new(world, id, &control);
-        let mut run = Loop::new(world, progress, &work, listener, id, sender);
+        let mut run = Loop::new(world, progress, &work, listener, sender);
         std::thread::scope(|scope| run.work(scope, &messages));
         let (steps, stopped, failed_late) = run.finish();
 
@@ -123,15 +126,12 @@ struct Loop<'r, 'w> {
     listener: &'r mut dyn Listener,
     schedule: Schedule,
     sender: Sender<Message>,
-    run: Option<RunId>,
     /// Locks on the keys that are being produced.
     keys: HashMap<StepId, Guard>,
     /// Who produces which key, and who waits for that.
     producing: HashMap<Key, StepId>,
     parked: HashMap<StepId, Vec<StepId>>,
     looks: HashMap<StepId, u32>,
-    /// A reason to run that was found after the decision: what of its artifacts is lost.
-    lost: HashMap<StepId, String>,
     steps: HashMap<StepId, StepEntry>,
     /// Cached steps whose outcome is open: put back only if somebody reads them.
     open: Vec<StepId>,
@@ -149,7 +149,6 @@ impl<'r, 'w> Loop<'r, 'w> {
         progress: &'r mut Progress,
         work: &'w Work<'w>,
         listener: &'r mut dyn Listener,
-        run: Option<RunId>,
         sender: Sender<Message>,
     ) -> Self {
         let any_to_run = world
@@ -168,12 +167,10 @@ impl<'r, 'w> Loop<'r, 'w> {
             listener,
             schedule,
             sender,
-            run,
             keys: HashMap::new(),
             producing: HashMap::new(),
             parked: HashMap::new(),
             looks: HashMap::new(),
-            lost: HashMap::new(),
             steps: HashMap::new(),
             open: Vec::new(),
             stopping: false,
@@ -327,9 +324,9 @@ impl<'r, 'w> Loop<'r, 'w> {
         let on = format!("step `{}`", self.world.definitions.model.step(step).display_id);
         self.listener.event(&Event::Blocking { on, holder: Some(holder) });
         self.waiters += 1;
-        let (world, sender) = (self.world, self.sender.clone());
+        let (world, control, sender) = (self.world, self.work.control, self.sender.clone());
         scope.spawn(move || {
-            let guard = locks::wait_key(world, key);
+            let guard = locks::wait_key(world, control, key);
             let _ = sender.send(Message::KeyLocked { step, guard });
         });
     }
@@ -433,16 +430,16 @@ impl<'r, 'w> Loop<'r, 'w> {
                 let woken = self.decide_again(step);
                 self.take_up(scope, woken);
             }
-            Ended::Ran { settled, exit_code, duration, why, log } => {
+            Ended::Ran { settled, end } => {
                 self.ran_something = true;
-                let settled = Arc::new(settled);
+                let settled = Arc::new(*settled);
                 let finished = Finished {
                     step,
                     outcome: Outcome::Ran,
                     key: settled.key,
-                    why,
-                    duration,
-                    exit_code,
+                    why: end.why,
+                    duration: end.duration,
+                    exit_code: end.exit_code,
                     artifacts: settled.artifacts.clone(),
                     reused: None,
                     failure: None,
@@ -450,7 +447,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                 self.progress.settled.insert(step, settled);
                 self.schedule.done(step, Outcome::Ran);
                 let mut woken = self.schedule.settle(step);
-                self.end(finished, log);
+                self.end(finished, end.log);
                 woken.extend(self.release(step));
                 if self.stopping {
                     self.skip_waiting();
@@ -458,14 +455,22 @@ impl<'r, 'w> Loop<'r, 'w> {
                     self.take_up(scope, woken);
                 }
             }
-            Ended::Failed { failure, exit_code, duration, why, log } => {
+            Ended::Failed { failure, end } => {
                 self.ran_something = true;
                 let key = self.progress.decided.get(&step).and_then(|decided| decided.key.clone().ok());
                 self.schedule.done(step, Outcome::Failed);
-                let failure = Some(failure);
-                let (outcome, artifacts, reused) = (Outcome::Failed, Vec::new(), None);
-                let finished = Finished { step, outcome, key, why, duration, exit_code, artifacts, reused, failure };
-                self.end(finished, log);
+                let finished = Finished {
+                    step,
+                    outcome: Outcome::Failed,
+                    key,
+                    why: end.why,
+                    duration: end.duration,
+                    exit_code: end.exit_code,
+                    artifacts: Vec::new(),
+                    reused: None,
+                    failure: Some(failure),
+                };
+                self.end(finished, end.log);
                 let name = self.world.definitions.model.step(step).display_id.clone();
                 for skipped in self.schedule.skip_downstream(step) {
                     self.skipped(skipped, format!("`{name}` failed"));
@@ -519,9 +524,8 @@ impl<'r, 'w> Loop<'r, 'w> {
         if let Some(decided) = self.progress.decided.get_mut(&step) {
             self.progress.settled.remove(&step);
             decided.decision = Decision::Run;
-            decided.why = vec![Why::ArtifactMissing(what.clone())];
+            decided.why = vec![Why::ArtifactMissing(what)];
         }
-        self.lost.insert(step, what);
         let due = self.schedule.all_due();
         self.take_up(scope, due);
     }
@@ -596,7 +600,6 @@ impl<'r, 'w> Loop<'r, 'w> {
         if self.ran_something && self.stopped.is_none() {
             self.failed_late = finish::check_outputs(self.world, self.progress, &self.steps, self.listener);
         }
-        debug_assert!(self.run.is_none() || !self.steps.is_empty() || self.world.selection.order.is_empty());
         (self.steps, self.stopped, self.failed_late)
     }
 }

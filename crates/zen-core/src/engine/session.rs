@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::history::History;
+use super::ledger::Ledger;
 use super::observe::{self, Owned, Sets, StepSets, Trouble, View};
 use super::{Definitions, EngineError, Options, Project};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
@@ -20,6 +21,7 @@ use crate::place::Places;
 use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
 use crate::scan::walk::{Request, SetSpec};
+use crate::store::Objects;
 use crate::store::local::{Access, LocalStore};
 use crate::store::place::{is_marked, mark};
 use crate::workspace::{Closures, Toolchains};
@@ -77,6 +79,8 @@ pub struct World<'p> {
     /// The store.
     pub store: LocalStore,
     pub(super) scanner: Scanner,
+    /// What zen left where.
+    pub(super) ledger: Ledger,
     /// The time that ages are judged by.
     pub now: Timestamp,
     pub(super) platform: String,
@@ -101,6 +105,7 @@ pub struct Session<'p> {
     pub world: World<'p>,
     pub(super) progress: Progress,
     pub(super) warnings: Vec<Diagnostic>,
+    pub(super) notes: Vec<String>,
 }
 
 impl<'p> Session<'p> {
@@ -136,6 +141,7 @@ impl<'p> Session<'p> {
             definitions,
             selection,
             options,
+            ledger: Ledger::open(&zen_dir.join("places.log")),
             zen_dir,
             scanner,
             now: super::now(),
@@ -148,7 +154,7 @@ impl<'p> Session<'p> {
         };
         let mut warnings = definitions.warnings.clone();
         warnings.extend(world.store.warning().map(Diagnostic::warning));
-        let mut session = Self { world, progress: Progress::default(), warnings };
+        let mut session = Self { world, progress: Progress::default(), warnings, notes: Vec::new() };
         session.look()?;
         Ok(session)
     }
@@ -164,6 +170,11 @@ impl<'p> Session<'p> {
     /// What is to be said before anything is done.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
+    }
+
+    /// What else is to be said, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn look(&mut self) -> Result<(), EngineError> {
@@ -238,6 +249,9 @@ impl<'p> Session<'p> {
                 }
             }
         }
+        for id in &world.selection.order {
+            self.notes.extend(observe::own_output_in_closure(model.step(*id), &world.specs, &world.step_sets[id]));
+        }
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             let warnings = std::mem::take(&mut self.warnings);
             return Err(EngineError::Definitions(warnings.into_iter().chain(problems).collect()));
@@ -306,6 +320,11 @@ impl World<'_> {
     /// Was the step asked for, and not merely needed?
     pub(super) fn is_selected(&self, step: StepId) -> bool {
         self.selection.selected.binary_search(&step).is_ok()
+    }
+
+    /// Are these bytes zen's own: left there by it, or an object of the store that verifies?
+    pub(super) fn is_own(&self, path: &RelPath, node: &Node) -> bool {
+        self.ledger.is_own(path, node) || matches!(node, Node::File { digest, .. } if self.store.read(*digest).is_ok())
     }
 
     /// What ran when.

@@ -105,7 +105,7 @@ impl Pattern {
                         reason: "`..` after a wildcard".to_owned(),
                     });
                 }
-                let parsed = parse(&glob).map_err(|error| PatternError::Syntax {
+                let parsed = parse(&with_all_below(&glob)).map_err(|error| PatternError::Syntax {
                     text: text.to_owned(),
                     reason: error.kind().to_string(),
                 })?;
@@ -190,6 +190,27 @@ impl Pattern {
     }
 }
 
+/// A glob whose last component is a plain name means all below it where that is a directory, as a plain path does.
+fn with_all_below(glob: &str) -> String {
+    let last = glob.rsplit('/').next().unwrap_or(glob);
+    if is_wild(last) || last.contains(['}', ']']) {
+        return glob.to_owned();
+    }
+    // A comma outside of braces is a plain one.
+    let mut depth = 0_u32;
+    let mut escaped = String::with_capacity(glob.len() + 4);
+    for c in glob.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => escaped.push('\\'),
+            _ => {}
+        }
+        escaped.push(c);
+    }
+    format!("{{{escaped},{escaped}/**}}")
+}
+
 fn parse(glob: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build()
 }
@@ -249,7 +270,16 @@ pub struct PathSet {
 impl PathSet {
     /// Does it mean `path`?
     pub fn matches(&self, path: &RelPath) -> bool {
-        self.include.iter().any(|p| p.matches(path)) && !self.exclude.iter().any(|p| p.matches(path))
+        self.include.iter().any(|p| p.matches(path)) && !self.excludes(path)
+    }
+
+    /// Is `path`, or a folder that it lies in, excluded?
+    pub fn excludes(&self, path: &RelPath) -> bool {
+        if self.exclude.is_empty() {
+            return false;
+        }
+        let mut way = std::iter::successors(Some(path.clone()), RelPath::parent);
+        way.any(|path| self.exclude.iter().any(|pattern| pattern.matches(&path)))
     }
 
     /// The first pattern of it that has a path in common with `other`.
@@ -301,7 +331,9 @@ mod tests {
         assert!(matches("**/*.rs", ".hidden/a.rs"));
         assert!(matches("{a,b}/x", "b/x"));
         assert!(matches("crates/*/src/", "crates/a/src/lib.rs"));
-        assert!(!matches("crates/*/src", "crates/a/src/lib.rs"));
+        assert!(matches("crates/*/src", "crates/a/src/lib.rs"), "a directory means all below it");
+        assert!(matches("*/a,b", "x/a,b/c") && !matches("*/a,b", "x/a"));
+        assert!(!matches("data/*", "data/sub/a.csv"), "a wildcard at the end means files");
     }
 
     #[test]
@@ -310,6 +342,15 @@ mod tests {
         let pattern = Pattern::new(&base, "*.txt").unwrap();
         assert!(pattern.matches(&base.child(b"x.txt")));
         assert!(!pattern.matches(&RelPath::new("a1/x.txt").unwrap()));
+    }
+
+    #[test]
+    fn an_excluded_folder_is_excluded_with_all_below() {
+        let pattern = |text| Pattern::new(&RelPath::root(), text).unwrap();
+        let set = PathSet { include: vec![pattern("**")], exclude: vec![pattern("*/target"), pattern("**/tmp*")] };
+        assert!(!set.matches(&RelPath::new("a/target/x/y").unwrap()));
+        assert!(!set.matches(&RelPath::new("a/b/tmp1/x").unwrap()));
+        assert!(set.matches(&RelPath::new("a/b/target").unwrap()));
     }
 
     #[test]

@@ -24,6 +24,8 @@ fn layout() -> Layout {
             name: name.to_owned(),
             version: "0.1.0".to_owned(),
             manifest: dir.child(b"Cargo.toml"),
+            path_dependencies: Vec::new(),
+            dev_path_dependencies: Vec::new(),
             targets: targets.iter().map(target).collect(),
             dir,
         }

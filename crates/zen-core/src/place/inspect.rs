@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{PlaceError, Places, TEMPORARY, executable, failed, stat};
+use super::{PlaceError, Places, TEMPORARY, failed, stat};
 use crate::artifact::{Artifact, Entry, Node};
 use crate::model::Place;
 use crate::path::{RelPath, path_bytes};
+use crate::scan::stamp::is_executable;
 
 /// Something found at a place.
 pub(super) struct Found {
@@ -109,7 +110,7 @@ impl Places<'_> {
             Seen::File(metadata) => Some(Node::File {
                 digest: self.digest(&found.disk, metadata)?,
                 size: metadata.len(),
-                executable: executable(metadata),
+                executable: is_executable(metadata),
             }),
             Seen::Link(target) => Some(Node::Link { target: target.clone() }),
             Seen::Folder => Some(Node::Folder),
@@ -123,7 +124,7 @@ impl Seen {
     pub(super) fn may_be(&self, node: &Node) -> bool {
         match (self, node) {
             (Self::File(metadata), Node::File { size, executable: x, .. }) => {
-                metadata.len() == *size && (executable(metadata) == *x || cfg!(not(unix)))
+                metadata.len() == *size && (is_executable(metadata) == *x || cfg!(not(unix)))
             }
             (Self::Link(is), Node::Link { target }) => is == target,
             (Self::Folder, Node::Folder) => true,

@@ -5,7 +5,6 @@
 mod aside;
 mod collect;
 mod inspect;
-mod ledger;
 mod restore;
 
 use std::fs::{self, Metadata};
@@ -18,7 +17,6 @@ use crate::path::{RelPath, escape};
 use crate::scan::Digests;
 
 pub use aside::SetAside;
-pub use ledger::{Ledger, MemoryLedger};
 pub use restore::{RestoreError, RestoreReport};
 
 /// Names that start so are zen's temporary files; no place holds them.
@@ -130,7 +128,7 @@ impl Replaced {
     }
 }
 
-/// Is this node, at this path, zen's own: in the [`Ledger`], or an object of the store that verifies?
+/// Is this node, at this path, zen's own: in the ledger of the engine, or an object of the store that verifies?
 pub type Own<'a> = &'a dyn Fn(&RelPath, &Node) -> bool;
 
 impl Places<'_> {
@@ -258,16 +256,6 @@ fn stat(disk: &Path) -> Result<Option<Metadata>, PlaceError> {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(failed(disk, "looked at", error)),
-    }
-}
-
-fn executable(metadata: &Metadata) -> bool {
-    #[cfg(unix)]
-    return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        false
     }
 }
 

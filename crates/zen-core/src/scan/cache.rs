@@ -166,7 +166,7 @@ fn body(boot: &[u8; 36], written: i64, generation: u32, entries: &[u8]) -> Vec<u
 
 /// The entries of a cache file that may still be trusted, and its generation.
 fn read(bytes: &[u8], boot: &[u8; 36]) -> Option<(Vec<u8>, u32)> {
-    if bytes.len() < HEADER || !bytes.starts_with(MAGIC) || (bytes.len() - HEADER) % ENTRY != 0 {
+    if bytes.len() < HEADER || !bytes.starts_with(MAGIC) || !(bytes.len() - HEADER).is_multiple_of(ENTRY) {
         return None;
     }
     let (sum, body) = bytes[8..].split_at(32);

@@ -62,12 +62,12 @@ fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
-/// Has the file an executable bit? The one part of the mode that counts.
+/// Has the file its owner's executable bit? The one part of the mode that counts.
 pub fn is_executable(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        metadata.permissions().mode() & 0o111 != 0
+        metadata.permissions().mode() & 0o100 != 0
     }
     #[cfg(not(unix))]
     {

@@ -357,7 +357,7 @@ impl<'a> Walker<'a> {
         if hit {
             matched.store(true, Ordering::Relaxed);
         }
-        hit && !paths.exclude.iter().any(|exclude| exclude.matches(path))
+        hit && !paths.excludes(path)
     }
 
     fn tree_means(
@@ -387,7 +387,7 @@ impl<'a> Walker<'a> {
             Active::Pattern { set, pattern } => {
                 let SetSpec::Paths(paths) = &self.request.sets[*set as usize] else { return false };
                 paths.include[*pattern as usize].may_match_below(path)
-                    && !paths.exclude.iter().any(|exclude| exclude.matches_below(path))
+                    && !paths.exclude.iter().any(|exclude| exclude.matches_below(path) || exclude.matches(path))
             }
             Active::Tree { set, ignored } => {
                 let SetSpec::Tree(tree) = &self.request.sets[*set as usize] else { return false };

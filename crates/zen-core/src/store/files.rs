@@ -65,12 +65,12 @@ fn is_at(file: &File, path: &Path) -> bool {
 /// Does the file system know no locks (some network file systems)?
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     #[cfg(unix)]
-    if {
+    {
         use rustix::io::Errno;
-        [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS]
-            .contains(&Errno::from_raw_os_error(error.raw_os_error().unwrap_or(0)))
-    } {
-        return true;
+        let known = [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS];
+        if error.raw_os_error().is_some_and(|code| known.contains(&Errno::from_raw_os_error(code))) {
+            return true;
+        }
     }
     error.kind() == io::ErrorKind::Unsupported
 }

@@ -147,6 +147,8 @@ mod tests {
                 version: "1.0.0".to_owned(),
                 manifest: dir.child(b"Cargo.toml"),
                 dir,
+                path_dependencies: Vec::new(),
+                dev_path_dependencies: Vec::new(),
                 targets: Vec::new(),
             }
         };
