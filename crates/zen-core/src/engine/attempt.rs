@@ -313,8 +313,8 @@ impl<'a, 'w> Attempt<'a, 'w> {
             args: step.args.as_deref().unwrap_or_default(),
         };
         env.extend(zen_variables(&context));
-        let folder = work.world.zen_dir.join("context");
-        let file = folder.join(format!("{}-{}.json", work.stamp, self.job.step.0));
+        let folder = work.context_folder();
+        let file = folder.join(format!("{}.json", self.job.step.0));
         std::fs::create_dir_all(&folder)
             .and_then(|()| std::fs::write(&file, zen_context(&context)))
             .map_err(|error| format!("`{}` cannot be written: {error}", file.display()))?;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::history::History;
 use super::ledger::Ledger;
 use super::{Definitions, EngineError, Project};
-use crate::artifact::{Key, Node, Timestamp};
+use crate::artifact::{Key, Node, Record, Timestamp};
 use crate::decide::age_text;
 use crate::model::Step;
 use crate::path::RelPath;
@@ -83,12 +84,16 @@ pub fn clean(
         cleaned.store = if request.all {
             store.clear_all(request.dry_run)?
         } else {
-            remove_records(definitions, &store, request, now, &mut cleaned.expired)?
+            // In a store that others use as well, only what this workspace's runs used.
+            let zen_dir = project.workspace.zen_dir();
+            let used = if folder == zen_dir { None } else { Some(used_keys(&zen_dir)?) };
+            let is_ours = |record: &Record| used.as_ref().is_none_or(|used| used.contains(&record.key));
+            remove_records(definitions, &store, request, now, &is_ours, &mut cleaned.expired)?
         };
     }
     let zen_dir = project.workspace.zen_dir();
     if request.outputs && zen_dir.is_dir() {
-        cleaned.outputs = remove_outputs(project, definitions, &zen_dir, request)?;
+        cleaned.outputs = remove_outputs(project, &zen_dir, request)?;
     }
     if request.replaced {
         let folder = zen_dir.join("replaced");
@@ -99,6 +104,14 @@ pub fn clean(
         }
     }
     Ok(cleaned)
+}
+
+/// The keys that this workspace's runs used, as far as its history goes back.
+fn used_keys(zen_dir: &Path) -> Result<BTreeSet<Key>, EngineError> {
+    let history = History::new(&zen_dir.join("runs"));
+    let runs = history.newest_first();
+    let runs = runs.map_err(|source| EngineError::ZenFolder { folder: zen_dir.to_owned(), source })?;
+    Ok(runs.flat_map(|run| run.steps).filter_map(|step| step.key).collect())
 }
 
 fn check_names(definitions: &Definitions, request: &CleanRequest) -> Result<(), EngineError> {
@@ -139,15 +152,17 @@ fn remove_records(
     store: &LocalStore,
     request: &CleanRequest,
     now: Timestamp,
+    is_ours: &dyn Fn(&Record) -> bool,
     expired: &mut Vec<String>,
 ) -> Result<Removed, EngineError> {
+    let is_meant = |record: &Record| is_ours(record) && is_meant(request, &record.step);
     if let Some(max) = request.max_size {
-        let outside = |record: &crate::artifact::Record| !is_meant(request, &record.step);
+        let outside = |record: &Record| !is_meant(record);
         return Ok(store.shrink(max, &outside, now, request.dry_run)?);
     }
     let mut keys: BTreeSet<Key> = BTreeSet::new();
     let limits = limits(definitions);
-    for stored in store.records.all().iter().filter(|stored| is_meant(request, &stored.record.step)) {
+    for stored in store.records.all().iter().filter(|stored| is_meant(&stored.record)) {
         let record = &stored.record;
         let is_old = request.older_than.is_some_and(|limit| {
             u128::from(now.0.saturating_sub(stored.last_used.0).max(0).unsigned_abs()) >= limit.as_millis()
@@ -198,12 +213,7 @@ fn over_limit(stored: &Stored, limit: Option<Duration>, now: Timestamp) -> Optio
 }
 
 /// Removes outputs that still are what zen left, and that git does not track.
-fn remove_outputs(
-    project: &Project,
-    definitions: &Definitions,
-    zen_dir: &Path,
-    request: &CleanRequest,
-) -> Result<Vec<RelPath>, EngineError> {
+fn remove_outputs(project: &Project, zen_dir: &Path, request: &CleanRequest) -> Result<Vec<RelPath>, EngineError> {
     let failed = |source| EngineError::ZenFolder { folder: zen_dir.to_owned(), source };
     let workspace = &project.workspace;
     let scanner = Scanner::new(&workspace.root, StatCache::open(&zen_dir.join("stat-cache")));
@@ -217,7 +227,6 @@ fn remove_outputs(
     let tracked = tracked_by_git(&workspace.root);
     let mut removed = Vec::new();
     for (step, entries) in ledger.steps().into_iter().filter(|(step, _)| is_meant(request, step)) {
-        let defined = definitions.model.steps.iter().any(|known| known.display_id == step);
         let is_tracked =
             |path: &RelPath| tracked.range(path.clone()..).next().is_some_and(|tracked| tracked.starts_with(path));
         let (kept, gone): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(path, _)| is_tracked(path));
@@ -230,7 +239,6 @@ fn remove_outputs(
         let files =
             places.remove_own(&gone).map_err(|error| failed(std::io::Error::other(super::job::chain(&error))))?;
         removed.extend(files);
-        debug_assert!(defined || !step.is_empty());
         ledger.set(&step, kept.into_iter().collect()).map_err(failed)?;
     }
     removed.sort_unstable();

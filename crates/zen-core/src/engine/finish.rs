@@ -2,6 +2,7 @@
 //! outputs still stand, the caches, garbage. Knows no schedule.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 use super::history::{StepEntry, StepOutcome};
 use super::job::chain;
@@ -120,7 +121,7 @@ pub(super) fn check_outputs(
 }
 
 /// What can wait until the steps are done: the stat cache, uses of records, garbage.
-pub(super) fn tidy_up(session: &mut Session<'_>, listener: &mut dyn Listener) {
+pub(super) fn tidy_up(session: &mut Session<'_>, contexts: &Path, listener: &mut dyn Listener) {
     let mut problems: Vec<String> = Vec::new();
     if let Err(error) = session.save() {
         problems.push(format!("the stat cache cannot be written ({error}): files are read again next time"));
@@ -146,8 +147,7 @@ pub(super) fn tidy_up(session: &mut Session<'_>, listener: &mut dyn Listener) {
             Err(error) => problems.push(format!("garbage cannot be collected: {}", chain(&error))),
         }
     }
-    let contexts = world.zen_dir.join("context");
-    if let Err(error) = std::fs::remove_dir_all(&contexts)
+    if let Err(error) = std::fs::remove_dir_all(contexts)
         && error.kind() != std::io::ErrorKind::NotFound
     {
         problems.push(format!("`{}` cannot be removed: {error}", contexts.display()));

@@ -1,6 +1,7 @@
 //! One step's work on a worker's thread: put back, or run. Knows no schedule; reports by messages.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -130,6 +131,11 @@ impl<'w> Work<'w> {
             None => format!("at-{}", world.now.0),
         };
         Self { world, run, control, jobserver, in_place: Mutex::default(), stamp }
+    }
+
+    /// Where steps of this run find their `ZEN_CONTEXT`.
+    pub(super) fn context_folder(&self) -> PathBuf {
+        self.world.zen_dir.join("context").join(&self.stamp)
     }
 
     /// Does the job, to its end.

@@ -50,8 +50,6 @@ impl Session<'_> {
     /// # Errors
     /// A lock that cannot be waited for. All else is an outcome.
     pub fn run(&mut self, listener: &mut dyn Listener, signals: Option<Receiver<Signal>>) -> Result<Ran, EngineError> {
-        let begun = Instant::now();
-        let started = super::now();
         for warning in std::mem::take(&mut self.warnings) {
             listener.event(&Event::Warning(warning));
         }
@@ -96,11 +94,11 @@ impl Session<'_> {
         let mut summary = summarize(world, progress, &steps);
         summary.run = id;
         summary.success &= stopped.is_none() && !failed_late;
-        summary.duration = begun.elapsed();
+        summary.duration = world.begun.elapsed();
         if let Some(id) = id {
             let entry = RunEntry {
                 id,
-                started,
+                started: world.now,
                 duration_ms: millis(summary.duration),
                 request: world.options.request.clone(),
                 success: summary.success,
@@ -111,8 +109,9 @@ impl Session<'_> {
                 listener.event(&Event::Warning(Diagnostic::warning(text)));
             }
         }
+        let contexts = work.context_folder();
         drop(in_use);
-        finish::tidy_up(self, listener);
+        finish::tidy_up(self, &contexts, listener);
         listener.event(&Event::RunFinished(summary.clone()));
         Ok(Ran { summary, stopped })
     }
@@ -519,6 +518,9 @@ impl<'r, 'w> Loop<'r, 'w> {
         for reset in self.schedule.unsettle(step) {
             self.progress.settled.remove(&reset);
             self.progress.decided.remove(&reset);
+            // It may get another key now.
+            self.keys.remove(&reset);
+            self.producing.retain(|_, producer| *producer != reset);
         }
         self.progress.decide_step(self.world, step);
         if let Some(decided) = self.progress.decided.get_mut(&step) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::history::History;
 use super::ledger::Ledger;
@@ -83,6 +84,8 @@ pub struct World<'p> {
     pub(super) ledger: Ledger,
     /// The time that ages are judged by.
     pub now: Timestamp,
+    /// When the command began to look.
+    pub(super) begun: Instant,
     pub(super) platform: String,
     pub(super) outputs: Vec<Place>,
     pub(super) left_out: Vec<RelPath>,
@@ -145,6 +148,7 @@ impl<'p> Session<'p> {
             zen_dir,
             scanner,
             now: super::now(),
+            begun: Instant::now(),
             platform: String::new(),
             outputs: definitions.model.steps.iter().flat_map(|s| &s.outputs).map(|o| o.place.clone()).collect(),
             left_out,
