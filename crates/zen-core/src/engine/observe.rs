@@ -120,24 +120,18 @@ impl Owned<'_> {
     }
 }
 
-/// What was wrong with a step's paths.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// It can be no input: an error before anything runs.
-    Unusable(Unusable),
-    /// The key cannot be computed now.
-    Uncacheable(String),
-}
-
 /// Fills the parts of a key that come from files.
+///
+/// # Errors
+/// Why the key cannot be computed now.
 pub(super) fn files_of(
     specs: &[SetSpec],
     sets: &StepSets,
     view: &View,
     owned: &Owned<'_>,
-) -> Result<key::Observed, Trouble> {
+) -> Result<key::Observed, String> {
     if let Some(why) = &sets.unknown {
-        return Err(Trouble::Uncacheable(why.clone()));
+        return Err(why.clone());
     }
     let mut observed = key::Observed { facts: sets.facts.clone(), ..key::Observed::default() };
     let mut files: BTreeMap<RelPath, Digest> = BTreeMap::new();
@@ -169,18 +163,15 @@ pub(super) fn files_of(
     Ok(observed)
 }
 
-fn members(spec: &SetSpec, view: &View, set: usize, owned: &Owned<'_>) -> Result<Files, Trouble> {
+fn members(spec: &SetSpec, view: &View, set: usize, owned: &Owned<'_>) -> Result<Files, String> {
     let owned = owned.near(spec);
     let mut found = Vec::with_capacity(view.seen.sets[set].members.len());
     for seen in view.seen.members(set) {
         if owned.has(&seen.path) {
             continue;
         }
-        match seen.content.digest() {
-            Ok(digest) => found.push((seen.path.clone(), digest)),
-            Err(why @ Unusable::Unreadable { .. }) => return Err(Trouble::Uncacheable(why.to_string())),
-            Err(why) => return Err(Trouble::Unusable(why)),
-        }
+        let digest = seen.content.digest().map_err(|why| why.to_string())?;
+        found.push((seen.path.clone(), digest));
     }
     for (place, files) in &owned.upstream {
         found.extend(files.iter().filter(|(path, _)| spec.means_output(path, place)).cloned());
@@ -231,6 +222,16 @@ pub(super) fn first_difference(before: &Stamps, after: &Stamps) -> Option<RelPat
         None if before.len() < after.len() => Some(after[before.len()].0.clone()),
         None => before.get(after.len()).map(|rest| rest.0.clone()),
     }
+}
+
+/// What a step reads that can be no input, whatever the run does.
+pub(super) fn unusable(view: &View, outputs: &[Place]) -> Vec<Unusable> {
+    let seen = view.sets.iter().flat_map(|set| view.seen.members(*set));
+    let found = seen.filter_map(|seen| match &seen.content {
+        Content::Unusable(why @ (Unusable::Special(_) | Unusable::Outside { .. })) => Some((&seen.path, why)),
+        _ => None,
+    });
+    found.filter(|(path, _)| !outputs.iter().any(|place| place.owns(path))).map(|(_, why)| why.clone()).collect()
 }
 
 /// What the disk makes wrong with a step's patterns: plain paths where nothing is, globs that match nothing.

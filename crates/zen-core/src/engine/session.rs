@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::history::History;
 use super::ledger::Ledger;
-use super::observe::{self, Owned, Sets, StepSets, Trouble, View};
+use super::observe::{self, Owned, Sets, StepSets, View};
 use super::{Definitions, EngineError, Options, Project};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
 use crate::decide::{Decision, Why};
@@ -229,9 +229,7 @@ impl<'p> Session<'p> {
             let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
             problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
             problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
-            if let Err(Trouble::Unusable(why)) =
-                observe::files_of(&world.specs, sets, view, &self.progress.owned(world, *id, false))
-            {
+            for why in observe::unusable(view, &self.progress.owned_places(world, *id)) {
                 problems.push(
                     Diagnostic::error(why.to_string())
                         .at(step.span, "this step reads it")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observe::{self, Trouble, View};
+use super::observe::{self, View};
 use super::session::{Decided, Progress, Session, Settled, World, reused};
 use crate::artifact::{Key, Node, Record};
 use crate::decide::{Decision, Known, Why, decide};
@@ -99,11 +99,7 @@ impl Progress {
     pub(super) fn observed(&self, world: &World<'_>, id: StepId) -> Result<key::Observed, String> {
         let step = world.definitions.model.step(id);
         let owned = self.owned(world, id, true);
-        let files = observe::files_of(&world.specs, &world.step_sets[&id], &self.views[&id], &owned);
-        let mut observed = files.map_err(|trouble| match trouble {
-            Trouble::Uncacheable(why) => why,
-            Trouble::Unusable(why) => why.to_string(),
-        })?;
+        let mut observed = observe::files_of(&world.specs, &world.step_sets[&id], &self.views[&id], &owned)?;
         for (at, input) in step.inputs.iter().enumerate() {
             if let InputSource::Artifact { step: from, output } = input.source {
                 observed.artifacts.insert(at, self.artifact_input(world, from, output)?);

@@ -231,7 +231,7 @@ fn a_glob_sees_its_matches_and_not_the_target_directory() {
 fn f24_a_fifo_is_an_error_that_names_it() {
     let world = World::new();
     fs::create_dir(world.at("d")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, &world.at("d/pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+    rustix::fs::mknodat(rustix::fs::CWD, world.at("d/pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
         .unwrap();
     let error = world.places().collect(&output("d"), None).unwrap_err();
     assert!(matches!(&error, PlaceError::Special { path, kind: "a FIFO" } if path == "d/pipe"), "{error}");

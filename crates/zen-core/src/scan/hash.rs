@@ -95,7 +95,8 @@ mod tests {
     fn f24_a_fifo_is_an_error_not_a_hang() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path.as_path(), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+            .unwrap();
         assert_eq!(hash_file(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

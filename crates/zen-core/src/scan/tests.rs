@@ -174,7 +174,7 @@ fn f24_a_fifo_is_named_not_waited_for() {
     let tree = Tree::new(&["in/x"]);
     rustix::fs::mknodat(
         rustix::fs::CWD,
-        &tree.root.join("in/pipe"),
+        tree.root.join("in/pipe"),
         rustix::fs::FileType::Fifo,
         rustix::fs::Mode::RWXU,
         0,

@@ -109,7 +109,8 @@ fn f24_what_is_no_file_is_neither_read_nor_stored() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, fifo.as_path(), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
     std::fs::write(dir.path().join("target"), "t").unwrap();
     std::os::unix::fs::symlink("target", &link).unwrap();
     for path in [&fifo, &link, &dir.path().to_path_buf()] {
