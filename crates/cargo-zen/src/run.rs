@@ -218,7 +218,14 @@ fn pipeline_of(name: &str) -> &str {
 
 /// The pipelines of a selection, in words.
 fn title(model: &Model, selection: &Selection) -> String {
-    let names: Vec<String> = selection.pipelines.iter().map(|id| model.pipeline(*id).display_id()).collect();
+    let pipelines = || selection.pipelines.iter().map(|id| model.pipeline(*id));
+    // One name may stand for a pipeline in each of many packages.
+    if let Some(first) = pipelines().nth(1).and(pipelines().next())
+        && pipelines().all(|pipeline| pipeline.name == first.name)
+    {
+        return first.name.clone();
+    }
+    let names: Vec<String> = pipelines().map(zen_core::model::Pipeline::display_id).collect();
     match names.as_slice() {
         [] => selection.selected.iter().map(|step| model.step(*step).display_id.clone()).collect::<Vec<_>>().join(", "),
         [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more pipelines", rest.len()),

@@ -356,3 +356,22 @@ fn an_unknown_package_is_an_error() {
     let error = try_closure(&workspace(), &request("nobody")).unwrap_err();
     assert_eq!(error.to_string(), "the workspace has no package `nobody`");
 }
+
+#[test]
+fn sources_beside_the_package_belong_to_it() {
+    let ws = Ws::empty("ws");
+    ws.write("Cargo.toml", "[workspace]\nmembers = [\"a\"]\nresolver = \"3\"\n");
+    ws.package(
+        "a",
+        "a",
+        "[[test]]\nname = \"e2e\"\npath = \"../tests/e2e/main.rs\"\n[[test]]\nname = \"top\"\npath = \"../top.rs\"\n",
+    );
+    ws.write("tests/e2e/main.rs", "");
+    ws.write("top.rs", "");
+    let roots = |with_dev| {
+        let closure = closure(&ws, &ClosureRequest { with_dev, ..request("a") });
+        closure.trees.iter().map(|tree| tree.root.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(roots(true), ["a", "tests/e2e", "top.rs"]);
+    assert_eq!(roots(false), ["a"], "where no test is asked for, its sources do not count");
+}

@@ -183,6 +183,12 @@ impl<'w> Closures<'w> {
             } else {
                 piece.tree.clone()
             };
+            // Targets may have their sources elsewhere: `path = "../../tests/main.rs"`.
+            for elsewhere in tree.source_roots.iter().filter(|source| !source.starts_with(&tree.root)) {
+                let (package, root) = (tree.package.clone(), elsewhere.clone());
+                let source_roots = vec![elsewhere.clone()];
+                trees.insert(elsewhere.clone(), PackageTree { package, root, exclude: Vec::new(), source_roots });
+            }
             trees.insert(dir, tree);
             facts.push(piece.fact.clone());
 
@@ -363,7 +369,10 @@ impl<'w> Closures<'w> {
             .filter(|(.., counts)| *counts)
             .map(|(kind, src, _)| {
                 let folder = src.parent().unwrap_or_else(RelPath::root);
-                if *kind == TargetKind::BuildScript && folder == *root { src.clone() } else { folder }
+                let is_alone = *kind == TargetKind::BuildScript && folder == *root;
+                // A root file beside or above the package's folder does not make all that lies there the package's.
+                let is_above = folder != *root && root.starts_with(&folder);
+                if is_alone || is_above { src.clone() } else { folder }
             })
             .collect();
         PackageTree {

@@ -1,7 +1,7 @@
 //! The cargo workspace as it is on disk: where it lies, its shape, its tables, its toolchain, what a package reads.
 //! Knows neither pipelines nor keys.
 //!
-//! What cargo and rustc answer is kept in [memos](memo), so that nothing is spawned when nothing changed.
+//! What cargo and rustc answer is kept in memos, so that nothing is spawned when nothing changed.
 
 #![expect(clippy::disallowed_methods, reason = "an edge: looks for manifests and reads them")]
 
