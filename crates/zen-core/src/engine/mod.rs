@@ -11,6 +11,7 @@ pub mod history;
 mod job;
 mod ledger;
 mod locks;
+mod looping;
 mod observe;
 mod run;
 mod session;

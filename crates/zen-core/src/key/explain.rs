@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Component, KeySink, Sink};
+use super::{Change, Component, KeySink, Part, Sink};
 use crate::artifact::Key;
 
 use crate::digest::Digest;
@@ -45,23 +45,17 @@ impl Explanation {
     pub fn key(&self) -> Key {
         let mut sink = KeySink::default();
         for item in &self.items {
-            sink.item(item.component, &item.name, item.path.as_ref(), item.digest, &|| None);
+            let Item { component, digest, .. } = *item;
+            sink.take(Part { component, name: &item.name, path: item.path.as_ref(), digest, shown: &|| None });
         }
         sink.finish()
     }
 }
 
 impl Sink for Explanation {
-    fn item(
-        &mut self,
-        component: Component,
-        name: &str,
-        path: Option<&RelPath>,
-        digest: Digest,
-        shown: &dyn Fn() -> Option<String>,
-    ) {
-        let item = Item { component, name: name.to_owned(), path: path.cloned(), digest, shown: shown() };
-        self.items.push(item);
+    fn take(&mut self, part: Part<'_>) {
+        let Part { component, name, path, digest, shown } = part;
+        self.items.push(Item { component, name: name.to_owned(), path: path.cloned(), digest, shown: shown() });
     }
 }
 

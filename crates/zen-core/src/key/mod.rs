@@ -13,17 +13,25 @@ use crate::artifact::Key;
 use crate::digest::{Digest, FieldHasher};
 use crate::path::RelPath;
 
+/// A part of a key, as the traversal comes to it.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// Of which component.
+    pub component: Component,
+    /// The parameter, input, variable, crate or lock entry; empty for unnamed files.
+    pub name: &'a str,
+    /// The file, if it is one. Name and path tell the parts of a component apart.
+    pub path: Option<&'a RelPath>,
+    /// Of its value or content.
+    pub digest: Digest,
+    /// What people see; asked for only by who shows it.
+    pub shown: &'a dyn Fn() -> Option<String>,
+}
+
 /// Takes what [`visit`] finds, sorted by component, and within a component in a fixed order.
 pub trait Sink {
-    /// One item of one component. `name` and `path` tell items of a component apart; `shown` is what people see.
-    fn item(
-        &mut self,
-        component: Component,
-        name: &str,
-        path: Option<&RelPath>,
-        digest: Digest,
-        shown: &dyn Fn() -> Option<String>,
-    );
+    /// One part.
+    fn take(&mut self, part: Part<'_>);
 }
 
 /// The sink that makes the key: a digest for each component, and one over those.
@@ -49,24 +57,17 @@ impl KeySink {
 }
 
 impl Sink for KeySink {
-    fn item(
-        &mut self,
-        component: Component,
-        name: &str,
-        path: Option<&RelPath>,
-        digest: Digest,
-        _: &dyn Fn() -> Option<String>,
-    ) {
-        if self.components.last().is_none_or(|(last, _)| *last != component) {
-            self.components.push((component, FieldHasher::new("zen component 1")));
+    fn take(&mut self, part: Part<'_>) {
+        if self.components.last().is_none_or(|(last, _)| *last != part.component) {
+            self.components.push((part.component, FieldHasher::new("zen component 1")));
         }
         let (_, hasher) = self.components.last_mut().expect("one was pushed if there was none");
-        hasher.field(name.as_bytes());
-        match path {
+        hasher.field(part.name.as_bytes());
+        match part.path {
             Some(path) => hasher.number(1).field(path.as_bytes()),
             None => hasher.number(0),
         };
-        hasher.field(&digest.0);
+        hasher.field(&part.digest.0);
     }
 }
 

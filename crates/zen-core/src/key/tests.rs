@@ -24,7 +24,8 @@ fn given_items() -> impl Strategy<Value = Vec<Given>> {
 
 fn feed(items: &[Given], sink: &mut dyn Sink) {
     for Given(component, name, path, digest, shown) in items {
-        sink.item(*component, name, path.as_ref(), *digest, &|| shown.clone());
+        let part = Part { component: *component, name, path: path.as_ref(), digest: *digest, shown: &|| shown.clone() };
+        sink.take(part);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::{Component, Sink};
+use super::{Component, Part, Sink};
 use crate::artifact::{Key, Production};
 use crate::closure::Fact;
 
@@ -62,6 +62,19 @@ pub struct SourceFile {
     pub path: RelPath,
     /// Of its content.
     pub digest: Digest,
+}
+
+impl dyn Sink + '_ {
+    fn item(
+        &mut self,
+        component: Component,
+        name: &str,
+        path: Option<&RelPath>,
+        digest: Digest,
+        shown: &dyn Fn() -> Option<String>,
+    ) {
+        self.take(Part { component, name, path, digest, shown });
+    }
 }
 
 /// Feeds everything that `step` depends on to `sink`.

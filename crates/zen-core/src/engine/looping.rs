@@ -1,0 +1,513 @@
+//! A run while it goes on: decides what is due, starts what there is room for, takes in what workers report, says what
+//! happened. Knows not how a step is run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread::Scope;
+use std::time::{Duration, Instant};
+
+use super::history::{StepEntry, StepOutcome};
+use super::job::{Ended, Job, Message, Task, Work};
+use super::run::{Failure, millis};
+use super::session::{Progress, World, reused};
+use super::{finish, locks};
+use crate::artifact::Key;
+use crate::decide::{Decision, Why};
+use crate::event::{Event, Finished, Listener, Outcome};
+use crate::model::{Command, StepId};
+use crate::process::{GRACE, Signal};
+use crate::schedule::{Demand, Schedule, State};
+use crate::store::lock::Guard;
+
+/// How often a step is looked at anew because its inputs moved between the look and the start, before it is run as it is.
+const LOOKS: u32 = 3;
+
+/// The state of a run while it goes on.
+pub(super) struct Loop<'r, 'w> {
+    world: &'w World<'w>,
+    progress: &'r mut Progress,
+    work: &'w Work<'w>,
+    listener: &'r mut dyn Listener,
+    schedule: Schedule,
+    sender: Sender<Message>,
+    /// Locks on the keys that are being produced.
+    keys: HashMap<StepId, Guard>,
+    /// Who produces which key, and who waits for that.
+    producing: HashMap<Key, StepId>,
+    parked: HashMap<StepId, Vec<StepId>>,
+    looks: HashMap<StepId, u32>,
+    steps: HashMap<StepId, StepEntry>,
+    /// Cached steps whose outcome is open: put back only if somebody reads them.
+    open: Vec<StepId>,
+    stopping: bool,
+    stopped: Option<Signal>,
+    kill_at: Option<Instant>,
+    waiters: usize,
+    failed_late: bool,
+    ran_something: bool,
+}
+
+impl<'r, 'w> Loop<'r, 'w> {
+    pub(super) fn new(
+        world: &'w World<'w>,
+        progress: &'r mut Progress,
+        work: &'w Work<'w>,
+        listener: &'r mut dyn Listener,
+        sender: Sender<Message>,
+    ) -> Self {
+        let any_to_run = world
+            .selection
+            .order
+            .iter()
+            .any(|step| progress.decided.get(step).is_none_or(|decided| decided.decision != Decision::Fresh));
+        let duration = |step| if any_to_run { world.recorded_duration(step) } else { 0 };
+        let pools = &world.definitions.model.settings.pools;
+        let schedule =
+            Schedule::new(&world.selection.order, |s| world.upstream(s), duration, world.options.jobs, pools);
+        Self {
+            world,
+            progress,
+            work,
+            listener,
+            schedule,
+            sender,
+            keys: HashMap::new(),
+            producing: HashMap::new(),
+            parked: HashMap::new(),
+            looks: HashMap::new(),
+            steps: HashMap::new(),
+            open: Vec::new(),
+            stopping: false,
+            stopped: None,
+            kill_at: None,
+            waiters: 0,
+            failed_late: false,
+            ran_something: false,
+        }
+    }
+
+    pub(super) fn work<'s>(&mut self, scope: &'s Scope<'s, '_>, messages: &Receiver<Message>)
+    where
+        'w: 's,
+    {
+        let due = self.schedule.all_due();
+        self.take_up(scope, due);
+        loop {
+            while !self.stopping
+                && let Some(step) = self.schedule.next_to_start()
+            {
+                self.start(scope, step);
+            }
+            if self.schedule.running() == 0 && self.waiters == 0 && (self.stopping || self.schedule.is_finished()) {
+                break;
+            }
+            match self.receive(messages) {
+                Some(message) => self.take(scope, message),
+                None => self.work.control.stop(Signal::Kill),
+            }
+        }
+    }
+
+    /// The next message; `None` if it is time to kill what does not end.
+    fn receive(&mut self, messages: &Receiver<Message>) -> Option<Message> {
+        let Some(at) = self.kill_at else {
+            return Some(messages.recv().expect("the loop itself holds a sender"));
+        };
+        match messages.recv_timeout(at.saturating_duration_since(Instant::now())) {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                self.kill_at = None;
+                None
+            }
+        }
+    }
+
+    /// Steps that can be decided: decides them, and what becomes due by that.
+    fn take_up<'s>(&mut self, scope: &'s Scope<'s, '_>, mut due: Vec<StepId>)
+    where
+        'w: 's,
+    {
+        due.reverse();
+        while let Some(step) = due.pop() {
+            if self.schedule.state(step) != State::Due {
+                continue;
+            }
+            if !self.progress.decided.contains_key(&step) {
+                self.progress.decide_step(self.world, step);
+            }
+            let decision = self.progress.decided[&step].decision;
+            let mut woken = match decision {
+                Decision::Fresh => self.settle_fresh(step),
+                Decision::Restore => {
+                    let woken = self.schedule.settle(step);
+                    self.schedule.queue(step, Demand { threads: 1, pools: Vec::new() });
+                    woken
+                }
+                Decision::Run | Decision::Maybe => {
+                    self.request(scope, step);
+                    Vec::new()
+                }
+            };
+            woken.reverse();
+            due.extend(woken);
+        }
+    }
+
+    fn settle_fresh(&mut self, step: StepId) -> Vec<StepId> {
+        let woken = self.schedule.settle(step);
+        self.schedule.done(step, Outcome::Fresh);
+        if self.progress.settled[&step].in_place {
+            self.end_cached(step, Outcome::Fresh);
+        } else {
+            self.open.push(step);
+        }
+        woken
+    }
+
+    fn end_cached(&mut self, step: StepId, outcome: Outcome) {
+        let settled = Arc::clone(&self.progress.settled[&step]);
+        let finished = Finished {
+            step,
+            outcome,
+            key: settled.key,
+            why: Vec::new(),
+            duration: Duration::ZERO,
+            exit_code: None,
+            artifacts: settled.artifacts.clone(),
+            reused: settled.record.as_ref().map(reused),
+            failure: None,
+        };
+        self.end(finished, settled.record.as_ref().and_then(|record| record.log));
+    }
+
+    /// A step is to run: it needs its key to itself, here and in other processes.
+    fn request<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId)
+    where
+        'w: 's,
+    {
+        let decided = &self.progress.decided[&step];
+        let definition = self.world.definitions.model.step(step);
+        let is_cached = self.world.disabled(step, definition).is_none();
+        if let (Ok(key), true) = (&decided.key, is_cached) {
+            if let Some(producer) = self.producing.get(key).filter(|producer| **producer != step) {
+                self.parked.entry(*producer).or_default().push(step);
+                return;
+            }
+            self.producing.insert(*key, step);
+            if !self.keys.contains_key(&step) {
+                match locks::try_key(self.world, *key) {
+                    locks::Tried::Locked(guard) => {
+                        self.keys.insert(step, guard);
+                        if self.was_made_meanwhile(step) {
+                            let woken = self.decide_again(step);
+                            return self.take_up(scope, woken);
+                        }
+                    }
+                    locks::Tried::Unavailable => {}
+                    locks::Tried::Held(holder) => return self.wait_for_key(scope, step, *key, holder),
+                }
+            }
+        }
+        self.schedule.queue(step, self.demand(step));
+    }
+
+    /// Another process made this key's record before we had the lock.
+    fn was_made_meanwhile(&self, step: StepId) -> bool {
+        let decided = &self.progress.decided[&step];
+        let is_miss = decided.why.iter().all(|why| matches!(why, Why::NeverRun | Why::Changed(_)));
+        let Ok(key) = decided.key else { return false };
+        is_miss
+            && self.world.store.records.refresh().is_ok()
+            && self.world.store.records.get(&[key]).pop().flatten().is_some()
+    }
+
+    fn wait_for_key<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId, key: Key, holder: String)
+    where
+        'w: 's,
+    {
+        let on = format!("step `{}`", self.world.definitions.model.step(step).display_id);
+        self.listener.event(&Event::Blocking { on, holder: Some(holder) });
+        self.waiters += 1;
+        let (world, control, sender) = (self.world, self.work.control, self.sender.clone());
+        scope.spawn(move || {
+            let guard = locks::wait_key(world, control, key);
+            let _ = sender.send(Message::KeyLocked { step, guard });
+        });
+    }
+
+    fn demand(&self, step: StepId) -> Demand {
+        let definition = self.world.definitions.model.step(step);
+        let mut pools: Vec<String> = definition.pool.iter().cloned().collect();
+        let builds = matches!(definition.command, Command::Target { .. } | Command::Build(_));
+        if (builds || definition.calls_cargo) && !pools.iter().any(|pool| pool == "cargo") {
+            pools.push("cargo".to_owned());
+        }
+        Demand { threads: definition.threads.unwrap_or(u32::MAX), pools }
+    }
+
+    fn start<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId)
+    where
+        'w: 's,
+    {
+        let decided = self.progress.decided[&step].clone();
+        let task = match (decided.decision, decided.record) {
+            (Decision::Restore, Some(record)) => Task::Restore(record),
+            _ => Task::Run { key: decided.key, why: decided.why, look_no_more: self.looks.get(&step) >= Some(&LOOKS) },
+        };
+        let upstream = self.world.upstream(step);
+        let upstream = upstream.into_iter().map(|up| (up, Arc::clone(&self.progress.settled[&up]))).collect();
+        let job = Job {
+            step,
+            task,
+            upstream,
+            view: self.progress.views[&step].clone(),
+            observed: self.progress.observed(self.world, step).ok(),
+            stamps: self.progress.stamps(self.world, step),
+            owned: self.progress.owned_places(self.world, step),
+        };
+        let (work, sender) = (self.work, self.sender.clone());
+        scope.spawn(move || {
+            let ended = work.run(&job, &|message| {
+                let _ = sender.send(message);
+            });
+            let _ = sender.send(Message::Ended { step: job.step, ended });
+        });
+    }
+
+    fn take<'s>(&mut self, scope: &'s Scope<'s, '_>, message: Message)
+    where
+        'w: 's,
+    {
+        match message {
+            Message::Event(event) => self.listener.event(&event),
+            Message::LeavePool { step, pool } => self.schedule.leave_pool(step, &pool),
+            Message::PutBack(step) => self.put_back(step),
+            Message::KeyLocked { step, guard } => {
+                self.waiters -= 1;
+                if let Some(guard) = guard {
+                    self.keys.insert(step, guard);
+                }
+                if !self.stopping {
+                    let woken = self.decide_again(step);
+                    self.take_up(scope, woken);
+                }
+            }
+            Message::Signal(signal) => self.signal(signal),
+            Message::Ended { step, ended } => self.ended(scope, step, ended),
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let second = self.stopped.is_some();
+        self.stopped.get_or_insert(signal);
+        self.stop_starting();
+        if second {
+            self.work.control.stop(Signal::Kill);
+        } else {
+            self.work.control.stop(signal);
+            self.kill_at = Some(Instant::now() + GRACE);
+        }
+    }
+
+    fn ended<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId, ended: Ended)
+    where
+        'w: 's,
+    {
+        match ended {
+            Ended::Restored => {
+                self.schedule.done(step, Outcome::Restored);
+                self.mark_in_place(step);
+                self.end_cached(step, Outcome::Restored);
+            }
+            Ended::Lost(what) => {
+                self.schedule.give_back(step);
+                self.run_after_all(scope, step, what);
+            }
+            Ended::UpstreamLost { upstream, what } => {
+                self.schedule.give_back(step);
+                self.run_after_all(scope, upstream, what);
+            }
+            Ended::InputsMoved => {
+                *self.looks.entry(step).or_default() += 1;
+                self.schedule.give_back(step);
+                self.progress.look_again(self.world, step);
+                let woken = self.decide_again(step);
+                self.take_up(scope, woken);
+            }
+            Ended::Ran { settled, end } => {
+                self.ran_something = true;
+                let settled = Arc::new(*settled);
+                let finished = Finished {
+                    step,
+                    outcome: Outcome::Ran,
+                    key: settled.key,
+                    why: end.why,
+                    duration: end.duration,
+                    exit_code: end.exit_code,
+                    artifacts: settled.artifacts.clone(),
+                    reused: None,
+                    failure: None,
+                };
+                self.progress.settled.insert(step, settled);
+                self.schedule.done(step, Outcome::Ran);
+                let mut woken = self.schedule.settle(step);
+                self.end(finished, end.log);
+                woken.extend(self.release(step));
+                if self.stopping {
+                    self.skip_waiting();
+                } else {
+                    self.take_up(scope, woken);
+                }
+            }
+            Ended::Failed { failure, end } => {
+                self.ran_something = true;
+                let key = self.progress.decided.get(&step).and_then(|decided| decided.key.clone().ok());
+                self.schedule.done(step, Outcome::Failed);
+                let finished = Finished {
+                    step,
+                    outcome: Outcome::Failed,
+                    key,
+                    why: end.why,
+                    duration: end.duration,
+                    exit_code: end.exit_code,
+                    artifacts: Vec::new(),
+                    reused: None,
+                    failure: Some(failure),
+                };
+                self.end(finished, end.log);
+                let name = self.world.definitions.model.step(step).display_id.clone();
+                for skipped in self.schedule.skip_downstream(step) {
+                    self.skipped(skipped, format!("`{name}` failed"));
+                }
+                let parked = self.release(step);
+                match self.world.options.failure {
+                    Failure::KeepGoing => self.take_up(scope, parked),
+                    Failure::Stop => self.stop_starting(),
+                    Failure::Kill => {
+                        self.stop_starting();
+                        self.work.control.stop(Signal::Terminate);
+                        self.kill_at.get_or_insert(Instant::now() + GRACE);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Frees the step's key; gives those that waited for it here.
+    fn release(&mut self, step: StepId) -> Vec<StepId> {
+        self.keys.remove(&step);
+        self.producing.retain(|_, producer| *producer != step);
+        let parked = self.parked.remove(&step).unwrap_or_default();
+        parked.iter().for_each(|parked| {
+            self.progress.decided.remove(parked);
+        });
+        parked
+    }
+
+    fn decide_again(&mut self, step: StepId) -> Vec<StepId> {
+        self.producing.retain(|_, producer| *producer != step);
+        self.progress.decided.remove(&step);
+        self.progress.decide_step(self.world, step);
+        if self.progress.decided[&step].decision != Decision::Run {
+            self.keys.remove(&step);
+        }
+        vec![step]
+    }
+
+    /// Something of a cached step's artifacts is not in the store: it runs, and what was decided on it waits again.
+    fn run_after_all<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId, what: String)
+    where
+        'w: 's,
+    {
+        self.open.retain(|open| *open != step);
+        for reset in self.schedule.unsettle(step) {
+            self.progress.settled.remove(&reset);
+            self.progress.decided.remove(&reset);
+            // It may get another key now.
+            self.keys.remove(&reset);
+            self.producing.retain(|_, producer| *producer != reset);
+        }
+        self.progress.decide_step(self.world, step);
+        if let Some(decided) = self.progress.decided.get_mut(&step) {
+            self.progress.settled.remove(&step);
+            decided.decision = Decision::Run;
+            decided.why = vec![Why::ArtifactMissing(what)];
+        }
+        let due = self.schedule.all_due();
+        self.take_up(scope, due);
+    }
+
+    fn put_back(&mut self, step: StepId) {
+        self.mark_in_place(step);
+        if let Some(at) = self.open.iter().position(|open| *open == step) {
+            self.open.remove(at);
+            self.end_cached(step, Outcome::Restored);
+        }
+    }
+
+    fn mark_in_place(&mut self, step: StepId) {
+        if let Some(settled) = self.progress.settled.get_mut(&step) {
+            Arc::make_mut(settled).in_place = true;
+        }
+    }
+
+    fn stop_starting(&mut self) {
+        self.stopping = true;
+        self.skip_waiting();
+    }
+
+    fn skip_waiting(&mut self) {
+        for step in self.schedule.skip_rest() {
+            self.skipped(step, "the run was stopped".to_owned());
+        }
+    }
+
+    fn skipped(&mut self, step: StepId, why: String) {
+        let finished = Finished {
+            step,
+            outcome: Outcome::Skipped,
+            key: None,
+            why: Vec::new(),
+            duration: Duration::ZERO,
+            exit_code: None,
+            artifacts: Vec::new(),
+            reused: None,
+            failure: Some(why),
+        };
+        self.end(finished, None);
+    }
+
+    /// A step ended: for history, and for whoever listens.
+    fn end(&mut self, finished: Finished, log: Option<crate::digest::Digest>) {
+        let entry = StepEntry {
+            step: self.world.definitions.model.step(finished.step).display_id.clone(),
+            outcome: match finished.outcome {
+                Outcome::Fresh => StepOutcome::Fresh,
+                Outcome::Restored => StepOutcome::Restored,
+                Outcome::Ran => StepOutcome::Ran,
+                Outcome::Failed => StepOutcome::Failed,
+                Outcome::Skipped => StepOutcome::Skipped,
+            },
+            key: finished.key,
+            reused: finished.reused.map(|reused| reused.run),
+            why: finished.why.iter().map(ToString::to_string).collect(),
+            duration_ms: millis(finished.duration),
+            exit_code: finished.exit_code,
+            log,
+        };
+        self.steps.insert(finished.step, entry);
+        self.listener.event(&Event::Finished(Box::new(finished)));
+    }
+
+    /// What is left to say when nothing runs any more.
+    pub(super) fn finish(mut self) -> (HashMap<StepId, StepEntry>, Option<Signal>, bool) {
+        for step in std::mem::take(&mut self.open) {
+            self.end_cached(step, Outcome::Fresh);
+        }
+        if self.ran_something && self.stopped.is_none() {
+            self.failed_late = finish::check_outputs(self.world, self.progress, &self.steps, self.listener);
+        }
+        (self.steps, self.stopped, self.failed_late)
+    }
+}
