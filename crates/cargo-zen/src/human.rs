@@ -33,6 +33,9 @@ pub(crate) struct Human<'a> {
     pub(crate) now: Timestamp,
     running: BTreeSet<StepId>,
     kept: BTreeMap<StepId, Vec<u8>>,
+    /// For the bar: how many steps there are, how many are done.
+    total: usize,
+    done: usize,
     /// Fresh steps that are not listed one by one; `None` if they are.
     fold: Option<usize>,
 }
@@ -48,11 +51,12 @@ impl<'a> Human<'a> {
         now: Timestamp,
     ) -> Self {
         let (running, kept) = (BTreeSet::new(), BTreeMap::new());
-        Self { shell, names, sources, title, output, now, running, kept, fold: None }
+        Self { shell, names, sources, title, output, now, running, kept, total: 0, done: 0, fold: None }
     }
 
     fn planned(&mut self, steps: &[Planned]) {
         self.shell.status(Verb::Planning, &format!("{} ({})", self.title, count(steps.len(), "step")));
+        self.total = steps.len();
         let fresh = steps.iter().filter(|step| step.decision == Decision::Fresh).count();
         if fresh >= MANY && self.shell.verbosity < Verbosity::Verbose {
             self.fold = Some(0);
@@ -66,6 +70,12 @@ impl<'a> Human<'a> {
             self.shell.status(Verb::Running, &message);
         }
         self.running.insert(step);
+        self.show_bar();
+    }
+
+    fn show_bar(&mut self) {
+        let names: Vec<&str> = self.running.iter().map(|step| self.names.of(*step)).collect();
+        self.shell.bar(self.done, self.total, &names);
     }
 
     fn output(&mut self, step: StepId, bytes: &[u8]) {
@@ -94,7 +104,10 @@ impl<'a> Human<'a> {
 
     fn finished(&mut self, finished: &Finished) {
         let name = self.names.of(finished.step).to_owned();
-        self.running.remove(&finished.step);
+        self.done += 1;
+        if self.running.remove(&finished.step) {
+            self.show_bar();
+        }
         let kept = self.kept.remove(&finished.step).unwrap_or_default();
         if self.output == OutputStyle::Grouped || finished.outcome == Outcome::Failed {
             self.shell.raw(&kept);
@@ -130,6 +143,7 @@ impl<'a> Human<'a> {
     }
 
     fn run_finished(&mut self, summary: &Summary) {
+        self.shell.no_bar();
         self.unfold();
         let cached = summary.fresh + summary.restored;
         let parts: Vec<String> =

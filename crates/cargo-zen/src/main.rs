@@ -9,6 +9,7 @@ mod json;
 mod list;
 mod load;
 mod logs;
+mod progress;
 mod run;
 mod shell;
 mod words;

@@ -7,6 +7,7 @@ use anstyle::Style;
 use clap_cargo::style;
 
 use crate::flags::{ColorWhen, Global};
+use crate::progress;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,10 @@ pub(crate) struct Shell {
     choice: ColorChoice,
     /// How much is said.
     pub(crate) verbosity: Verbosity,
+    /// May there be a bar at the bottom?
+    has_bar: bool,
+    /// What the bar shows; redrawn below each line.
+    bar: Option<String>,
 }
 
 impl Shell {
@@ -52,13 +57,17 @@ impl Shell {
                 _ => Verbosity::Normal,
             }
         };
-        Self { stderr: AutoStream::new(std::io::stderr(), choice), choice, verbosity }
+        let when = variable("CARGO_TERM_PROGRESS_WHEN");
+        let is_fit = std::io::stderr().is_terminal() && variable("TERM") != "dumb" && std::env::var_os("CI").is_none();
+        let has_bar = verbosity > Verbosity::Quiet && when != "never" && is_fit;
+        Self { stderr: AutoStream::new(std::io::stderr(), choice), choice, verbosity, has_bar, bar: None }
     }
 
     /// Before there are flags.
     pub(crate) fn plain() -> Self {
         let choice = AutoStream::choice(&std::io::stderr());
-        Self { stderr: AutoStream::new(std::io::stderr(), choice), choice, verbosity: Verbosity::Normal }
+        let stderr = AutoStream::new(std::io::stderr(), choice);
+        Self { stderr, choice, verbosity: Verbosity::Normal, has_bar: false, bar: None }
     }
 
     /// Should steps colour their output? Only if we do, on a terminal or because it was asked for.
@@ -116,13 +125,49 @@ impl Shell {
 
     /// A whole line. Whether anybody reads it is not our concern: a closed standard error is no failure of a run.
     pub(crate) fn line(&mut self, line: &str) {
+        self.wipe();
         let _ = writeln!(self.stderr, "{line}");
+        self.draw();
     }
 
     /// Bytes as a step wrote them.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.wipe();
         let _ = self.stderr.write_all(bytes);
+        if bytes.ends_with(b"\n") {
+            self.draw();
+        }
         let _ = self.stderr.flush();
+    }
+
+    /// What the bar shows from now on; `None`: there is none.
+    pub(crate) fn bar(&mut self, done: usize, total: usize, running: &[&str]) {
+        if self.has_bar {
+            let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0.into());
+            self.wipe();
+            self.bar = progress::line(done, total, running, width);
+            self.draw();
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn no_bar(&mut self) {
+        self.wipe();
+        self.bar = None;
+    }
+
+    fn wipe(&mut self) {
+        if self.bar.is_some() {
+            // Not through the stream that takes escapes away: this one is no colour.
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    fn draw(&mut self) {
+        if let Some(bar) = &self.bar {
+            let _ = write!(self.stderr, "{bar}");
+            let _ = self.stderr.flush();
+        }
     }
 }
 
