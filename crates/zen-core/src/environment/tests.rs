@@ -1,3 +1,5 @@
+//! What a step gets, and what of it is keyed.
+
 use std::time::Duration;
 
 use super::*;

