@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::closure::Fact;
 use crate::diag::{Diagnostic, Span};
 use crate::digest::Digest;
-use crate::glob::PathSet;
+use crate::glob::{PathSet, Pattern};
 use crate::graph::words;
 use crate::key::{self, Files, SourceFile};
 use crate::model::{InputSource, Place, Step};
@@ -252,19 +252,30 @@ pub(super) fn unmatched(
         };
         for at in &view.seen.sets[*local].unmatched {
             let pattern = &paths.include[*at];
+            let span = written(step, pattern).unwrap_or(span);
             if is_output(pattern.prefix()) {
                 continue;
             }
             problems.push(if pattern.is_plain() {
-                missing_path(step, pattern.span().unwrap_or(span), pattern.prefix())
+                missing_path(step, span, pattern.prefix())
             } else {
                 Diagnostic::warning(format!("`{pattern}` matches nothing"))
-                    .at(pattern.span().unwrap_or(span), format!("in step `{}`", step.display_id))
+                    .at(span, format!("in step `{}`", step.display_id))
                     .help("a glob matches files; if you mean all files of some folders, end it with `/**`")
             });
         }
     }
     problems
+}
+
+/// Where this step writes the pattern; another step that has it too may have brought the set in.
+fn written(step: &Step, pattern: &Pattern) -> Option<Span> {
+    let inputs = step.inputs.iter().filter_map(|input| match &input.source {
+        InputSource::Files(set) => Some(set),
+        InputSource::Artifact { .. } => None,
+    });
+    let sets = inputs.chain([&step.files]).chain(&step.policy.file_dependencies);
+    sets.flat_map(|set| &set.include).find(|own| *own == pattern)?.span()
 }
 
 fn missing_path(step: &Step, span: Span, path: &RelPath) -> Diagnostic {
@@ -292,7 +303,7 @@ pub(super) fn left_out(
                 let what = hidden.map_or_else(|| ".git".to_owned(), ToString::to_string);
                 problems.push(
                     Diagnostic::error(format!("`{pattern}` lies in `{what}`, which no glob looks into"))
-                        .at(pattern.span().unwrap_or(step.span), format!("in step `{}`", step.display_id))
+                        .at(written(step, pattern).unwrap_or(step.span), format!("in step `{}`", step.display_id))
                         .help("declare what is there as the output of the step that makes it, and refer to that"),
                 );
             }

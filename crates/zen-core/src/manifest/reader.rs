@@ -112,7 +112,7 @@ impl<'s> Reader<'s> {
                 Some(Key::NotYet(_)) => self.report(
                     Diagnostic::error(format!("`{written}` is not supported yet"))
                         .at(span, format!("in {what}"))
-                        .help("remove it; a key that starts with `x-` is left alone"),
+                        .help(format!("remove it, or keep it as `x-{kebab}` until it is: such keys are left alone")),
                 ),
                 Some(Key::Known(key)) => {
                     if let Some((twin, _)) = entries.get(key) {

@@ -145,7 +145,7 @@ fn refused(context: &Context<'_>, place: &Place, span: Span) -> Option<Diagnosti
         let Some(own) = own.filter(|own| !own.is_outside()) else { continue };
         if root.starts_with(own) || (is_whole_tree && own.starts_with(root)) {
             return refuse(
-                format!("an output cannot be or hold {what}, `{own}`"),
+                format!("an output cannot be, hold or lie in {what}, `{own}`"),
                 "a file name alone gets a place there: `outputs = [\"name.txt\"]`",
             );
         }

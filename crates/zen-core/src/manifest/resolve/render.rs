@@ -156,7 +156,7 @@ impl<'a> Renderer<'a> {
                 _ => (&mut set.include, rendered),
             };
             match rendered.pattern(base) {
-                Ok(pattern) => list.push(pattern),
+                Ok(pattern) => list.push(pattern.written_at(text.span)),
                 Err(error) => self.problems.push(bad_path(&error, text)),
             }
         }
@@ -243,6 +243,8 @@ pub(crate) fn bad_path(error: &PatternError, text: &Text) -> Diagnostic {
     };
     match error {
         PatternError::Outside(_) => problem.help("what a step names lies within the workspace"),
+        PatternError::Syntax { .. } => problem
+            .help("in a glob `*`, `?`, `[` and `{` have a meaning; for the character itself write `[*]`, `[[]` …"),
         _ => problem,
     }
 }

@@ -169,37 +169,37 @@ cache-policy.source-dependencies = []
 cache-policy.cache-func = "x""#), @r#"
     error: `matrix` is not supported yet
       --> Cargo.toml:10:1 `matrix` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-matrix` until it is: such keys are left alone
     error: `batch` is not supported yet
       --> Cargo.toml:11:1 `batch` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-batch` until it is: such keys are left alone
     error: `interactive` is not supported yet
       --> Cargo.toml:12:1 `interactive` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-interactive` until it is: such keys are left alone
     error: `platform` is not supported yet
       --> Cargo.toml:13:1 `platform` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-platform` until it is: such keys are left alone
     error: `secret-env` is not supported yet
       --> Cargo.toml:14:1 `secret-env` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
     error: `on-success` is not supported yet
       --> Cargo.toml:15:1 `on-success` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-on-success` until it is: such keys are left alone
     error: `on_failure` is not supported yet
       --> Cargo.toml:16:1 `on_failure` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-on-failure` until it is: such keys are left alone
     error: `on-end` is not supported yet
       --> Cargo.toml:17:1 `on-end` in step `s`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-on-end` until it is: such keys are left alone
     error: `ignored-inputs` is not supported yet
       --> Cargo.toml:18:14 `ignored-inputs` in `cache-policy`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-ignored-inputs` until it is: such keys are left alone
     error: `source-dependencies` is not supported yet
       --> Cargo.toml:19:14 `source-dependencies` in `cache-policy`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-source-dependencies` until it is: such keys are left alone
     error: `cache-func` is not supported yet
       --> Cargo.toml:20:14 `cache-func` in `cache-policy`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-cache-func` until it is: such keys are left alone
     error: `{{ matrix.x }}` is not supported yet
       --> Cargo.toml:9:13 `{{ matrix.x }}`
       help: `matrix` comes with a later version
@@ -211,7 +211,7 @@ fn run_fn_is_not_yet() {
     assert_snapshot!(step(r#"run.fn = "train""#), @r#"
     error: `fn` is not supported yet
       --> Cargo.toml:9:5 `fn` in `run`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-fn` until it is: such keys are left alone
     "#);
 }
 
@@ -222,7 +222,7 @@ url = "grpc://x"
 "#), @r#"
     error: `remote` is not supported yet
       --> Cargo.toml:1:25 `remote` in `workspace.metadata.zen`
-      help: remove it; a key that starts with `x-` is left alone
+      help: remove it, or keep it as `x-remote` until it is: such keys are left alone
     "#);
 }
 
@@ -616,10 +616,10 @@ outputs.l = """#), @r#"
     error: `.git/hooks/x`: an output cannot lie in `.git`
       --> Cargo.toml:14:13 `".git/hooks/x"`
       help: name another folder
-    error: an output cannot be or hold the zen folder, `target/zen`
+    error: an output cannot be, hold or lie in the zen folder, `target/zen`
       --> Cargo.toml:15:13 `"target/zen/out/x"`
       help: a file name alone gets a place there: `outputs = ["name.txt"]`
-    error: an output cannot be or hold the zen folder, `target/zen`
+    error: an output cannot be, hold or lie in the zen folder, `target/zen`
       --> Cargo.toml:16:13 `"target"`
       help: a file name alone gets a place there: `outputs = ["name.txt"]`
     error: `/etc/passwd` is absolute; write it relative to the folder that the table belongs to
@@ -635,6 +635,7 @@ outputs.l = """#), @r#"
       help: name the files that the step makes, or a folder of their own
     error: a path cannot be empty
       --> Cargo.toml:21:13 `""`
+      help: in a glob `*`, `?`, `[` and `{` have a meaning; for the character itself write `[*]`, `[[]` …
     "#);
 }
 
@@ -830,6 +831,7 @@ files = ["[a", "../x", "/x", "a\\b", ""]
 cwd = "..""#), @r#"
     error: `[a` is not a glob: unclosed character class; missing ']'
       --> Cargo.toml:10:10 `"[a"`
+      help: in a glob `*`, `?`, `[` and `{` have a meaning; for the character itself write `[*]`, `[[]` …
     error: `../x` leads out of the workspace
       --> Cargo.toml:10:16 `"../x"`
       help: what a step names lies within the workspace
