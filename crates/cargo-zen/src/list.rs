@@ -3,14 +3,16 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
+use zen_core::engine::{EngineError, select};
+use zen_core::graph::{Request, SelectError};
 use zen_core::manifest::resolve::Overrides;
 use zen_core::model::{Model, Pipeline};
 
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat};
 use crate::json::FORMAT;
-use crate::load::{Loaded, show};
-use crate::run::written;
+use crate::load::{Loaded, report, show};
+use crate::run::{pipeline_of, written};
 use crate::shell::Shell;
 
 /// `cargo zen list`
@@ -21,21 +23,20 @@ pub(crate) fn list(global: &Global, flags: &flags::List, shell: &mut Shell) -> E
     };
     show(shell, &loaded.definitions.warnings, loaded.sources());
     let model = &loaded.definitions.model;
+    let names: Vec<&str> = flags.names.iter().map(|name| pipeline_of(name)).collect();
     let wanted = |pipeline: &&Pipeline| {
-        let named = flags.names.is_empty()
-            || flags.names.iter().any(|name| *name == pipeline.name || *name == pipeline.display_id());
+        let named =
+            names.is_empty() || names.iter().any(|name| *name == pipeline.name || *name == pipeline.display_id());
         named && global.package.as_ref().is_none_or(|package| pipeline.package.as_ref() == Some(package))
     };
     let pipelines: Vec<&Pipeline> = model.pipelines.iter().filter(wanted).collect();
-    if pipelines.is_empty() {
-        let names: Vec<String> = model.pipelines.iter().map(Pipeline::display_id).collect();
-        shell.error("no such pipeline");
-        shell.help(&if names.is_empty() {
-            "define one in `[workspace.metadata.zen.pipelines.NAME]`".to_owned()
-        } else {
-            format!("there are: {}", names.join(", "))
-        });
-        return ExitCode::NothingSelected;
+    // Unknown names are refused as `run` does it; that a group is empty or that two cannot run together is no matter here.
+    let request = Request { names: flags.names.clone(), steps: Vec::new(), package: global.package.clone() };
+    if (pipelines.is_empty() || !names.is_empty())
+        && let Err(error) = select(&loaded.definitions, &request)
+        && (pipelines.is_empty() || matches!(&error, EngineError::Select(SelectError::UnknownPipeline { .. })))
+    {
+        return report(shell, &error, loaded.sources());
     }
     let text = if global.message_format == MessageFormat::Json {
         as_json(model, &pipelines)

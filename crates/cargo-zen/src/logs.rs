@@ -4,6 +4,8 @@ use std::io::Write;
 
 use zen_core::artifact::RunId;
 use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
+use zen_core::engine::{EngineError, select};
+use zen_core::graph::{Request, SelectError};
 use zen_core::manifest::resolve::Overrides;
 use zen_core::store::Objects;
 use zen_core::store::local::{Access, LocalStore};
@@ -21,9 +23,19 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
         Err(code) => return code,
     };
     let history = History::new(&loaded.project.workspace.zen_dir().join("runs"));
-    let (run, step) = match find(&history, flags) {
-        Ok(found) => found,
-        Err(text) => {
+    // As `run -s` looks it up; a step that the tables no longer define may still be in the history.
+    let request = Request { names: Vec::new(), steps: vec![flags.step.clone()], package: global.package.clone() };
+    let (id, unknown) = match select(&loaded.definitions, &request) {
+        Ok(selection) => (loaded.definitions.model.step(selection.selected[0]).display_id.clone(), None),
+        Err(error @ EngineError::Select(SelectError::SeveralSteps { .. })) => {
+            return report(shell, &error, loaded.sources());
+        }
+        Err(error) => (flags.step.clone(), Some(error)),
+    };
+    let (run, step) = match (find(&history, &id, flags.run.as_deref()), unknown) {
+        (Ok(found), _) => found,
+        (Err(_), Some(error)) => return report(shell, &error, loaded.sources()),
+        (Err(text), None) => {
             shell.error(&text);
             return ExitCode::NothingSelected;
         }
@@ -58,10 +70,9 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
 }
 
 /// The step's entry in the run that is asked for, or in the latest in which it ran.
-fn find(history: &History, flags: &flags::Logs) -> Result<(RunEntry, StepEntry), String> {
-    let is_it = |step: &&StepEntry| {
-        step.step == flags.step || step.step.rsplit_once('/').is_some_and(|(_, name)| name == flags.step)
-    };
+fn find(history: &History, name: &str, run: Option<&str>) -> Result<(RunEntry, StepEntry), String> {
+    let is_it =
+        |step: &&StepEntry| step.step == name || step.step.rsplit_once('/').is_some_and(|(_, short)| short == name);
     let unreadable = |error: std::io::Error| format!("the history of runs cannot be read: {error}");
     let in_run = |run: RunEntry| {
         let mut steps = run.steps.iter().filter(is_it);
@@ -69,15 +80,17 @@ fn find(history: &History, flags: &flags::Logs) -> Result<(RunEntry, StepEntry),
         match (first, second) {
             (Some(step), None) => Ok(Some((run, step))),
             (Some(a), Some(b)) => {
-                Err(format!("several steps are called `{}`: {}, {}; give the whole id", flags.step, a.step, b.step))
+                Err(format!("several steps are called `{name}`: {}, {}; give the whole id", a.step, b.step))
             }
             (None, _) => Ok(None),
         }
     };
-    if let Some(id) = &flags.run {
-        let run = by_id(history, id).map_err(unreadable)?.ok_or_else(|| format!("there is no run `{id}`"))?;
+    if let Some(id) = run {
+        let unknown =
+            || format!("there is no run `{id}`; a run is its number, `last`, or `last~2` for two before that");
+        let run = by_id(history, id).map_err(unreadable)?.ok_or_else(unknown)?;
         let number = run.id;
-        return in_run(run)?.ok_or_else(|| format!("run {number} had no step `{}`", flags.step));
+        return in_run(run)?.ok_or_else(|| format!("run {number} had no step `{name}`"));
     }
     let mut cached = None;
     for run in history.newest_first().map_err(unreadable)? {
@@ -87,7 +100,7 @@ fn find(history: &History, flags: &flags::Logs) -> Result<(RunEntry, StepEntry),
             _ => {}
         }
     }
-    cached.ok_or_else(|| format!("no run of a step `{}` is known here; `cargo zen list` shows the steps", flags.step))
+    cached.ok_or_else(|| format!("step `{name}` has not run here yet"))
 }
 
 /// `12`, `last`, `last~2`

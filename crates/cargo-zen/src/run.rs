@@ -212,7 +212,7 @@ pub(crate) fn written(error: Option<std::io::Error>, shell: &mut Shell) -> Resul
 }
 
 /// The pipeline of `[package:]pipeline[/step]`.
-fn pipeline_of(name: &str) -> &str {
+pub(crate) fn pipeline_of(name: &str) -> &str {
     name.split_once('/').map_or(name, |(pipeline, _)| pipeline)
 }
 

@@ -109,7 +109,10 @@ impl SelectError {
             Self::NoPipelines { choices, .. } if choices.is_empty() => {
                 problem.help("define one in `[workspace.metadata.zen.pipelines.NAME]`")
             }
-            Self::NoPipelines { choices, .. } => problem.note(list("packages that define some", choices)),
+            Self::NoPipelines { package, choices } => {
+                let similar = package.as_ref().and_then(|package| similar(package, choices));
+                maybe(problem, &similar).note(list("packages that define some", choices))
+            }
             Self::UnknownPipeline { similar, choices, .. } => maybe(problem, similar).note(list("pipelines", choices)),
             Self::UnknownStep { similar, choices, .. } => maybe(problem, similar).note(list("steps", choices)),
             Self::SeveralSteps { choices, .. } => problem.help("give the whole id").note(list("steps", choices)),

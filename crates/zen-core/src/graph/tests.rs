@@ -437,6 +437,7 @@ fn what_cannot_be_selected_is_told_with_the_list() {
     error: no step `check`
     note: steps: release/publish
     error: the table of package `nope` defines no pipeline
+    help: did you mean `api`?
     note: packages that define some: api, web
     error: no step is selected: `build` has none in the table of package `web`
     help: add a step to it, or name another
