@@ -39,19 +39,22 @@ pub(crate) fn clean(global: &Global, flags: &flags::Clean, shell: &mut Shell) ->
     if cleaned.replaced > 0 {
         shell.status(Verb::Removed, &format!("replaced/ ({})", size(cleaned.replaced)));
     }
-    let removed = &cleaned.store;
-    let worth = match removed.step_ms {
-        0 => String::new(),
-        time => format!(", which took {} to make", saved(Duration::from_millis(time))),
-    };
-    let dry = if request.dry_run { " (dry run: nothing was removed)" } else { "" };
-    let message = format!(
-        "{}, {} in {}{worth}{dry}",
-        count(removed.records as usize, "record"),
-        size(removed.bytes),
-        count(removed.objects as usize, "object"),
-    );
-    shell.status(Verb::Removed, &message);
+    if let Some(removed) = &cleaned.store {
+        let worth = match removed.step_ms {
+            0 => String::new(),
+            time => format!(", which took {} to make", saved(Duration::from_millis(time))),
+        };
+        let message = format!(
+            "{}, {} in {}{worth}",
+            count(removed.records as usize, "record"),
+            size(removed.bytes),
+            count(removed.objects as usize, "object"),
+        );
+        shell.status(Verb::Removed, &message);
+    }
+    if flags.dry_run {
+        shell.warning("nothing was removed: this is a dry run");
+    }
     ExitCode::Ok
 }
 

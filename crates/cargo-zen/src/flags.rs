@@ -207,10 +207,10 @@ pub(crate) struct Clean {
     /// Everything in the store, other workspaces' results too
     #[arg(long, conflicts_with_all = ["expired", "older_than", "max_size", "pipeline", "step"])]
     pub(crate) all: bool,
-    /// Remove the outputs in the workspace as well, but not what git tracks
+    /// Remove outputs in the workspace, but not what git tracks; cached results stay
     #[arg(long)]
     pub(crate) outputs: bool,
-    /// Remove what was set aside in `replaced/`
+    /// Remove what was set aside in `replaced/`; cached results stay
     #[arg(long)]
     pub(crate) replaced: bool,
     /// Show what would be removed; remove nothing

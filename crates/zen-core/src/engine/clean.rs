@@ -6,13 +6,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::history::History;
+use super::job::chain;
 use super::ledger::Ledger;
-use super::{Definitions, EngineError, Project};
+use super::{Definitions, EngineError, Project, select};
 use crate::artifact::{Key, Node, Record, Timestamp};
 use crate::decide::age_text;
+use crate::graph::Request;
 use crate::model::Step;
 use crate::path::RelPath;
-use crate::place::Places;
+use crate::place::{PlaceError, Places};
 use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
 use crate::store::gc::Removed;
@@ -45,16 +47,16 @@ pub struct CleanRequest {
 impl CleanRequest {
     /// Is something other than records all that is asked for?
     fn wants_no_records(&self) -> bool {
-        let narrowed = self.expired || self.older_than.is_some() || self.max_size.is_some() || self.all;
-        (self.outputs || self.replaced) && !narrowed && self.pipeline.is_none() && self.step.is_none()
+        let wanted = self.expired || self.older_than.is_some() || self.max_size.is_some() || self.all;
+        (self.outputs || self.replaced) && !wanted
     }
 }
 
 /// What was removed.
 #[derive(Debug, Clone, Default)]
 pub struct Cleaned {
-    /// Records and objects.
-    pub store: Removed,
+    /// Records and objects; `None` if something else is all that was asked for.
+    pub store: Option<Removed>,
     /// A line for each record that expired: step, age, limit.
     pub expired: Vec<String>,
     /// Outputs that were removed.
@@ -75,25 +77,31 @@ pub fn clean(
     now: Timestamp,
 ) -> Result<Cleaned, EngineError> {
     let mut cleaned = Cleaned::default();
-    check_names(definitions, request)?;
+    let zen_dir = project.create_zen_dir()?;
+    let ledger = Ledger::open(&zen_dir.join("places.log"));
+    // Asked first: if git cannot say, nothing is removed at all.
+    let tracked = if request.outputs { tracked_by_git(&project.workspace.root)? } else { BTreeSet::new() };
     let folder = project.store_folder(&definitions.model, store_dir);
-    if request.wants_no_records() {
-        // Nothing of the store.
-    } else if folder.exists() {
-        let store = LocalStore::open(&folder, if request.dry_run { Access::Read } else { Access::Write })?;
-        cleaned.store = if request.all {
-            store.clear_all(request.dry_run)?
-        } else {
-            // In a store that others use as well, only what this workspace's runs used.
-            let zen_dir = project.workspace.zen_dir();
-            let used = if folder == zen_dir { None } else { Some(used_keys(&zen_dir)?) };
-            let is_ours = |record: &Record| used.as_ref().is_none_or(|used| used.contains(&record.key));
-            remove_records(definitions, &store, request, now, &is_ours, &mut cleaned.expired)?
-        };
+    let store = match folder.exists() {
+        true => Some(LocalStore::open(&folder, if request.dry_run { Access::Read } else { Access::Write })?),
+        false => None,
+    };
+    let records = store.iter().flat_map(|store| store.records.all()).map(|stored| stored.record.step);
+    check_names(definitions, request, &records.chain(ledger.steps().into_keys()).collect())?;
+    if !request.wants_no_records() {
+        cleaned.store = Some(match &store {
+            None => Removed::default(),
+            Some(store) if request.all => store.clear_all(request.dry_run)?,
+            Some(store) => {
+                // In a store that others use as well, only what this workspace's runs used.
+                let used = if folder == zen_dir { None } else { Some(used_keys(&zen_dir)?) };
+                let is_ours = |record: &Record| used.as_ref().is_none_or(|used| used.contains(&record.key));
+                remove_records(definitions, store, request, now, &is_ours, &mut cleaned.expired)?
+            }
+        });
     }
-    let zen_dir = project.workspace.zen_dir();
-    if request.outputs && zen_dir.is_dir() {
-        cleaned.outputs = remove_outputs(project, &zen_dir, request)?;
+    if request.outputs {
+        cleaned.outputs = remove_outputs(project, &zen_dir, &ledger, &tracked, request)?;
     }
     if request.replaced {
         let folder = zen_dir.join("replaced");
@@ -114,19 +122,23 @@ fn used_keys(zen_dir: &Path) -> Result<BTreeSet<Key>, EngineError> {
     Ok(runs.flat_map(|run| run.steps).filter_map(|step| step.key).collect())
 }
 
-fn check_names(definitions: &Definitions, request: &CleanRequest) -> Result<(), EngineError> {
+/// Names must be defined here, or stand in the store or in the ledger: `left` has the ids of those.
+fn check_names(definitions: &Definitions, request: &CleanRequest, left: &BTreeSet<String>) -> Result<(), EngineError> {
     let model = &definitions.model;
+    let is_left = |request: CleanRequest| left.iter().any(|step| is_meant(&request, step));
     if let Some(name) = &request.pipeline
         && !model.pipelines.iter().any(|pipeline| is_pipeline(name, &pipeline.name, &pipeline.display_id()))
+        && !is_left(CleanRequest { pipeline: Some(name.clone()), ..CleanRequest::default() })
     {
-        let names: BTreeSet<String> = model.pipelines.iter().map(crate::model::Pipeline::display_id).collect();
-        let names: Vec<String> = names.into_iter().collect();
-        return Err(EngineError::Usage(format!("there is no pipeline `{name}`; there are: {}", names.join(", "))));
+        select(definitions, &Request { names: vec![name.clone()], ..Request::default() })?;
+        return Err(EngineError::Usage(format!("`{name}` is not the name of a pipeline")));
     }
     if let Some(name) = &request.step
         && !model.steps.iter().any(|step| is_step(name, &step.display_id))
+        && !is_left(CleanRequest { step: Some(name.clone()), ..CleanRequest::default() })
     {
-        return Err(EngineError::Usage(format!("there is no step `{name}`; `cargo zen list` shows them")));
+        select(definitions, &Request { steps: vec![name.clone()], ..Request::default() })?;
+        return Err(EngineError::Usage(format!("`{name}` is not the name of a step")));
     }
     Ok(())
 }
@@ -213,8 +225,15 @@ fn over_limit(stored: &Stored, limit: Option<Duration>, now: Timestamp) -> Optio
 }
 
 /// Removes outputs that still are what zen left, and that git does not track.
-fn remove_outputs(project: &Project, zen_dir: &Path, request: &CleanRequest) -> Result<Vec<RelPath>, EngineError> {
+fn remove_outputs(
+    project: &Project,
+    zen_dir: &Path,
+    ledger: &Ledger,
+    tracked: &BTreeSet<RelPath>,
+    request: &CleanRequest,
+) -> Result<Vec<RelPath>, EngineError> {
     let failed = |source| EngineError::ZenFolder { folder: zen_dir.to_owned(), source };
+    let unplaced = |error: PlaceError| failed(std::io::Error::other(chain(&error)));
     let workspace = &project.workspace;
     let scanner = Scanner::new(&workspace.root, StatCache::open(&zen_dir.join("stat-cache")));
     let places = Places {
@@ -223,34 +242,42 @@ fn remove_outputs(project: &Project, zen_dir: &Path, request: &CleanRequest) -> 
         target: &workspace.layout.target_dir,
         digests: &scanner,
     };
-    let ledger = Ledger::open(&zen_dir.join("places.log"));
-    let tracked = tracked_by_git(&workspace.root);
     let mut removed = Vec::new();
     for (step, entries) in ledger.steps().into_iter().filter(|(step, _)| is_meant(request, step)) {
         let is_tracked =
             |path: &RelPath| tracked.range(path.clone()..).next().is_some_and(|tracked| tracked.starts_with(path));
         let (kept, gone): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(path, _)| is_tracked(path));
-        if request.dry_run {
-            let there =
-                |(path, node): &(RelPath, Node)| *node != Node::Folder && path.to_path(&workspace.root).exists();
-            removed.extend(gone.into_iter().filter(there).map(|(path, _)| path));
-            continue;
+        // Folders go along when they are empty; nobody asks for them.
+        for (path, node) in gone.iter().filter(|(_, node)| *node != Node::Folder) {
+            if places.is_own(path, node).map_err(unplaced)? {
+                removed.push(path.clone());
+            }
         }
-        let files =
-            places.remove_own(&gone).map_err(|error| failed(std::io::Error::other(super::job::chain(&error))))?;
-        removed.extend(files);
-        ledger.set(&step, kept.into_iter().collect()).map_err(failed)?;
+        if !request.dry_run {
+            places.remove_own(&gone).map_err(unplaced)?;
+            ledger.set(&step, kept.into_iter().collect()).map_err(failed)?;
+        }
     }
     removed.sort_unstable();
     Ok(removed)
 }
 
-/// What git tracks below the root; nothing where there is no git.
-fn tracked_by_git(root: &Path) -> BTreeSet<RelPath> {
+/// What git tracks below the root; nothing where there is no repository.
+fn tracked_by_git(root: &Path) -> Result<BTreeSet<RelPath>, EngineError> {
+    if !root.ancestors().any(|folder| folder.join(".git").symlink_metadata().is_ok()) {
+        return Ok(BTreeSet::new());
+    }
+    let failed = |why: &str| {
+        let why = why.trim();
+        EngineError::Usage(format!("nothing was removed: git cannot say which outputs it tracks ({why})"))
+    };
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output();
-    let Ok(listed) = listed else { return BTreeSet::new() };
+    let listed = listed.map_err(|error| failed(&error.to_string()))?;
+    if !listed.status.success() {
+        return Err(failed(&String::from_utf8_lossy(&listed.stderr)));
+    }
     let paths = listed.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-    paths.map(|path| RelPath::root().child(path)).collect()
+    Ok(paths.map(|path| RelPath::root().child(path)).collect())
 }
 
 fn size_of(folder: &PathBuf) -> std::io::Result<u64> {

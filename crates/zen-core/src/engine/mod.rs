@@ -34,7 +34,7 @@ use crate::manifest::resolve::{Overrides, resolve};
 use crate::manifest::{self, Declarations};
 use crate::model::{Model, StepId};
 use crate::process::Signal;
-use crate::store::place::StoreError;
+use crate::store::place::{StoreError, mark};
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// A workspace, and its tables as they are written.
@@ -125,6 +125,17 @@ impl Project {
             return Err(EngineError::Definitions(problems));
         }
         Ok(Definitions { model, graph, warnings: problems })
+    }
+
+    /// Makes the zen folder and marks it as zen's own, whatever lies in it already: memos of the workspace.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn create_zen_dir(&self) -> Result<PathBuf, EngineError> {
+        let zen_dir = self.workspace.zen_dir();
+        let made = self.workspace.create_zen_dir().and_then(|folder| mark(&folder));
+        made.map_err(|source| EngineError::ZenFolder { folder: zen_dir.clone(), source })?;
+        Ok(zen_dir)
     }
 
     /// Where the store lies: `outer` (from `ZEN_STORE_DIR`), else `store.dir`, else the zen folder.

@@ -24,7 +24,6 @@ use crate::scan::cache::StatCache;
 use crate::scan::walk::{Request, SetSpec};
 use crate::store::Objects;
 use crate::store::local::{Access, LocalStore};
-use crate::store::place::{is_marked, mark};
 use crate::workspace::{Closures, Toolchains};
 
 /// What a step leaves: known from its record, or because it ran.
@@ -124,13 +123,7 @@ impl<'p> Session<'p> {
         access: Access,
     ) -> Result<Self, EngineError> {
         let workspace = &project.workspace;
-        let zen_dir = workspace
-            .create_zen_dir()
-            .map_err(|source| EngineError::ZenFolder { folder: workspace.zen_dir(), source })?;
-        // It is zen's own, whatever lies in it already: memos of the workspace.
-        if !is_marked(&zen_dir) {
-            mark(&zen_dir).map_err(|source| EngineError::ZenFolder { folder: zen_dir.clone(), source })?;
-        }
+        let zen_dir = project.create_zen_dir()?;
         let store_folder = project.store_folder(&definitions.model, options.store_dir.as_deref());
         let store = LocalStore::open(&store_folder, access)?;
         let mut left_out = vec![workspace.layout.target_dir.clone(), workspace.layout.zen_dir.clone()];

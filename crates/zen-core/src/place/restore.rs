@@ -121,22 +121,31 @@ impl Places<'_> {
     pub fn remove_own(&self, entries: &[(RelPath, Node)]) -> Result<Vec<RelPath>, PlaceError> {
         let mut removed = Vec::new();
         for (path, node) in entries.iter().rev() {
-            let disk = self.disk(path);
-            if self.check_parents(path).is_err() {
-                continue;
-            }
-            let Some(found) = one(&disk)? else { continue };
-            let is_empty = || fs::read_dir(&disk).is_ok_and(|mut entries| entries.next().is_none());
-            if !found.seen.may_be(node) || (found.seen.is_folder() && !is_empty()) {
-                continue;
-            }
-            if self.node(&found)?.as_ref() == Some(node) {
+            if self.is_own(path, node)? {
+                let disk = self.disk(path);
                 remove_tree(&disk).map_err(|error| failed(&disk, "removed", error))?;
                 removed.push(path.clone());
             }
         }
         removed.reverse();
         Ok(removed)
+    }
+
+    /// Is at this path what zen once left there? A folder is only if nothing is in it.
+    ///
+    /// # Errors
+    /// What looking met.
+    pub fn is_own(&self, path: &RelPath, node: &Node) -> Result<bool, PlaceError> {
+        let disk = self.disk(path);
+        if self.check_parents(path).is_err() {
+            return Ok(false);
+        }
+        let Some(found) = one(&disk)? else { return Ok(false) };
+        let is_empty = || fs::read_dir(&disk).is_ok_and(|mut entries| entries.next().is_none());
+        if !found.seen.may_be(node) || (found.seen.is_folder() && !is_empty()) {
+            return Ok(false);
+        }
+        Ok(self.node(&found)?.as_ref() == Some(node))
     }
 
     /// Refuses an artifact that would write elsewhere than into its place: a store may be somebody else's.
