@@ -81,10 +81,18 @@ impl<'a> Human<'a> {
     fn output(&mut self, step: StepId, bytes: &[u8]) {
         match self.output {
             OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(step, bytes),
-            OutputStyle::Lines => self.shell.raw(bytes),
+            OutputStyle::Lines => self.print(bytes),
             OutputStyle::Grouped | OutputStyle::Failures => {
                 self.kept.entry(step).or_default().extend_from_slice(bytes);
             }
+        }
+    }
+
+    /// As it came; a last line without its end gets one, or it would swallow the status line after it.
+    fn print(&mut self, bytes: &[u8]) {
+        self.shell.raw(bytes);
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            self.shell.raw(b"\n");
         }
     }
 
@@ -110,7 +118,7 @@ impl<'a> Human<'a> {
         }
         let kept = self.kept.remove(&finished.step).unwrap_or_default();
         if self.output == OutputStyle::Grouped || finished.outcome == Outcome::Failed {
-            self.shell.raw(&kept);
+            self.print(&kept);
         }
         match finished.outcome {
             Outcome::Fresh => match &mut self.fold {
