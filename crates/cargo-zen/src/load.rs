@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zen_core::diag::{Diagnostic, Severity, Sources};
 use zen_core::engine::{Definitions, EngineError, Project};
 use zen_core::manifest::resolve::Overrides;
+use zen_core::model::Pipeline;
 use zen_core::workspace::{CargoFlags, Workspace};
 
 use crate::diagnose;
@@ -54,13 +55,17 @@ impl Loaded {
         &self.project.workspace.sources
     }
 
-    /// The names of the pipelines here, if there is a workspace whose tables can be read.
-    pub(crate) fn pipeline_names() -> Option<Vec<String>> {
-        let here = std::env::current_dir().ok()?;
-        let workspace = Workspace::discover(&here, None, &environment(), CargoFlags::default()).ok()?;
-        let (project, problems) = Project::load(workspace);
-        let definitions = project.define(problems, &Overrides::default()).ok()?;
-        Some(definitions.model.pipelines.into_iter().map(|pipeline| pipeline.name).collect())
+    /// Is `name` a pipeline's name or id, here or where `manifest_path` says, if the tables there can be read?
+    pub(crate) fn has_pipeline(name: &str, manifest_path: Option<&Path>) -> bool {
+        let names = || {
+            let here = std::env::current_dir().ok()?;
+            let workspace = Workspace::discover(&here, manifest_path, &environment(), CargoFlags::default()).ok()?;
+            let (project, problems) = Project::load(workspace);
+            let definitions = project.define(problems, &Overrides::default()).ok()?;
+            let is_it = |pipeline: &Pipeline| pipeline.name == name || pipeline.display_id() == name;
+            Some(definitions.model.pipelines.iter().any(is_it))
+        };
+        names().unwrap_or(false)
     }
 }
 
@@ -73,10 +78,12 @@ fn environment() -> BTreeMap<OsString, OsString> {
 pub(crate) fn report(shell: &mut Shell, error: &EngineError, sources: &Sources) -> ExitCode {
     match error {
         EngineError::Definitions(problems) => {
-            show(shell, problems, sources);
-            let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-            if errors > 1 {
-                shell.error(&format!("{errors} problems in the definitions"));
+            // Warnings about what is wrong anyway would only be in the way; they come again when it is mended.
+            let errors: Vec<Diagnostic> =
+                problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
+            show(shell, &errors, sources);
+            if errors.len() > 1 {
+                shell.error(&format!("{} problems in the definitions", errors.len()));
             }
             ExitCode::Definitions
         }

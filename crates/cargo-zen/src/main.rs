@@ -15,6 +15,7 @@ mod shell;
 mod words;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let args = without_subcommand_name(std::env::args_os());
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &args),
     };
     let mut shell = Shell::new(&cli.global);
     let done = match &cli.command {
@@ -51,13 +52,26 @@ fn without_subcommand_name(args: impl Iterator<Item = OsString>) -> Vec<OsString
     args
 }
 
+/// `--manifest-path`, of a command line that does not parse as a whole.
+fn manifest_path(args: &[OsString]) -> Option<PathBuf> {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg == "--manifest-path" {
+            return args.next().map(PathBuf::from);
+        }
+        if let Some(path) = arg.to_str().and_then(|arg| arg.strip_prefix("--manifest-path=")) {
+            return Some(PathBuf::from(path));
+        }
+    }
+    None
+}
+
 /// Says what is wrong with the command line; a pipeline's name in the place of a command gets the right one shown.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand
         && let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
         && Cli::command().find_subcommand(name).is_none()
-        && let Some(known) = Loaded::pipeline_names()
-        && known.iter().any(|known| known == name)
+        && Loaded::has_pipeline(name, manifest_path(args).as_deref())
     {
         let mut shell = Shell::plain();
         shell.error(&format!("no such command: `{name}`; it is a pipeline"));
