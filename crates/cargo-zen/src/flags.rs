@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Pipelines in Cargo.toml, cached by content.
 #[derive(Debug, Parser)]
@@ -44,8 +44,8 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, help_heading = "Display Options")]
     pub(crate) quiet: bool,
     /// Say more: every fresh step, every reason
-    #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = "Display Options")]
-    pub(crate) verbose: bool,
+    #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet", help_heading = "Display Options")]
+    pub(crate) verbose: u8,
     /// Coloring
     #[arg(long, value_name = "WHEN", global = true, value_enum, help_heading = "Display Options")]
     pub(crate) color: Option<ColorWhen>,

@@ -48,7 +48,7 @@ impl Shell {
         };
         let verbosity = if global.quiet {
             Verbosity::Quiet
-        } else if global.verbose {
+        } else if global.verbose > 0 {
             Verbosity::Verbose
         } else {
             match (variable("CARGO_TERM_QUIET").as_str(), variable("CARGO_TERM_VERBOSE").as_str()) {
