@@ -241,6 +241,19 @@ fn clean_outputs_leaves_what_git_tracks_and_what_somebody_edited() {
 }
 
 #[test]
+fn clean_outputs_of_one_pipeline_leaves_the_others_and_all_records() {
+    let workspace = workspace();
+    run(&workspace);
+    let said = clean(&workspace, &["--outputs", "--pipeline", "q"]);
+    assert_eq!(said, "     Removed other.txt\n");
+    assert!(workspace.exists("made.txt") && !workspace.exists("other.txt"));
+    assert_eq!(plan(&workspace), "make=fresh other=restore use=fresh");
+    let said = clean(&workspace, &["--outputs", "--all"]);
+    assert!(said.contains("Removed made.txt\n") && said.contains("Removed 3 records, "), "{said}");
+    assert_eq!(run(&workspace).outcomes(), "make=ran other=ran use=ran");
+}
+
+#[test]
 fn clean_outputs_of_a_repository_that_git_cannot_read_removes_nothing() {
     let workspace = workspace();
     run(&workspace);

@@ -786,3 +786,61 @@ fn diagnostics_have_cargos_colours_only_if_asked() {
     assert!(!workspace.zen(&["list"]).stderr.contains('\x1b'), "standard error is no terminal");
     assert!(workspace.zen(&["list", "--color", "always"]).stderr.contains("\x1b["), "it was asked for");
 }
+
+#[test]
+fn f_9_both_parties_are_shown_where_they_stand() {
+    let workspace = Workspace::bare();
+    workspace.write("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\nresolver = \"3\"\n");
+    for package in ["a", "b"] {
+        workspace.write(
+            &format!("{package}/Cargo.toml"),
+            &format!(
+                "[package]\nname = \"{package}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+                 [package.metadata.zen.pipelines.gen.steps.gen]\nrun = \"touch ran\"\noutputs.code = \"../shared/gen.rs\"\n"
+            ),
+        );
+        workspace.write(&format!("{package}/src/lib.rs"), "");
+    }
+    // The same definition but for its folder: the command is not the same.
+    assert_snapshot!(refused(&workspace), @r#"
+    error: outputs of `a:gen/gen` and `b:gen/gen` are the same place: `shared/gen.rs`
+     --> b/Cargo.toml:8:16
+      |
+    8 | outputs.code = "../shared/gen.rs"
+      |                ^^^^^^^^^^^^^^^^^^ output `code` of `b:gen/gen`
+      |
+     ::: a/Cargo.toml:8:16
+      |
+    8 | outputs.code = "../shared/gen.rs"
+      |                ------------------ output `code` of `a:gen/gen`
+      |
+      = note: `cargo zen run gen` selects both
+      = help: give each output a place of its own
+    "#);
+}
+
+#[test]
+fn carets_stand_below_what_is_meant_whatever_stands_before() {
+    // Wide characters, an escape, and lines that end as on Windows.
+    let tables = "[workspace.metadata.zen.pipelines.p]\r\nparams.gamma = 1\r\n\r\n[workspace.metadata.zen.pipelines.p.steps.s]\r\n\
+                  run = \"echo '数据' naïve\\t {{ params.gama }}\"\r\nparams = [\"gamma\", \"größe\"]\r\n";
+    assert_snapshot!(wrong(tables), @r#"
+    error: `{{ params.gama }}` names nothing: the step has no parameter `gama`
+      --> Cargo.toml:12:7
+       |
+    12 | run = "echo '数据' naïve\t {{ params.gama }}"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: did you mean `gamma`?
+
+    error: pipeline `p` has no parameter `größe`
+      --> Cargo.toml:13:20
+       |
+    13 | params = ["gamma", "größe"]
+       |                    ^^^^^^^
+       |
+       = help: its parameters: `gamma`
+
+    error: 2 problems in the definitions
+    "#);
+}

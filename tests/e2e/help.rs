@@ -51,7 +51,7 @@ fn of_zen() {
       -q, --quiet
               Do not print status messages
 
-      -v, --verbose
+      -v, --verbose...
               Say more: every fresh step, every reason
 
           --color <WHEN>
@@ -149,7 +149,7 @@ fn of_run() {
       -q, --quiet
               Do not print status messages
 
-      -v, --verbose
+      -v, --verbose...
               Say more: every fresh step, every reason
 
           --color <WHEN>
@@ -224,7 +224,7 @@ fn of_status() {
       -q, --quiet
               Do not print status messages
 
-      -v, --verbose
+      -v, --verbose...
               Say more: every fresh step, every reason
 
           --color <WHEN>
@@ -278,7 +278,7 @@ fn of_list() {
       -q, --quiet
               Do not print status messages
 
-      -v, --verbose
+      -v, --verbose...
               Say more: every fresh step, every reason
 
           --color <WHEN>
@@ -335,7 +335,7 @@ fn of_logs() {
       -q, --quiet
               Do not print status messages
 
-      -v, --verbose
+      -v, --verbose...
               Say more: every fresh step, every reason
 
           --color <WHEN>
@@ -412,7 +412,7 @@ fn of_clean() {
       -q, --quiet
               Do not print status messages
 
-      -v, --verbose
+      -v, --verbose...
               Say more: every fresh step, every reason
 
           --color <WHEN>

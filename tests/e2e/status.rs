@@ -90,12 +90,23 @@ fn the_columns() {
 }
 
 #[test]
-fn all_reasons_with_verbose() {
-    let workspace = chain();
+fn three_reasons_fit_on_a_line_and_verbose_has_all() {
+    let workspace = Workspace::new(
+        "[workspace.metadata.zen.pipelines.p.steps.s]\nrun = \"true\"\nfiles = [\"*.txt\"]\nparams.n = 1\n",
+    );
+    let write = |text: &str| ["a.txt", "b.txt", "c.txt"].into_iter().for_each(|path| workspace.write(path, text));
+    write("old");
     workspace.ok(&[]);
-    workspace.write("in.txt", "z\n");
-    let all = status(&workspace, &["-v", "--set", "n=2", "-s", "d"]);
-    assert!(all.contains("param `n`: 1 → 2") && all.contains("file in.txt changed"), "{all}");
+    write("new");
+    let three = "file a.txt changed, file b.txt changed, file c.txt changed";
+    assert_eq!(status(&workspace, &[]), format!("       Stale s ({three})\n"));
+    workspace.edit("Cargo.toml", "params.n = 1", "params.n = 2");
+    let some = status(&workspace, &[]);
+    assert!(some.contains("param `n`: 1 → 2, ") && some.contains(" and 1 more)\n"), "{some}");
+    for flag in ["-v", "-vv"] {
+        let all = status(&workspace, &[flag]);
+        assert!(all.contains("param `n`: 1 → 2") && all.contains(three), "{all}");
+    }
 }
 
 #[test]
