@@ -1,6 +1,6 @@
 //! The engine of `cargo zen`: load → observe → decide → run → commit, events out of the side.
 //!
-//! A module uses only what stands above it in this list. Down to `event` all is pure: no clock, no environment, no
+//! A module uses only what stands above it in this list. Down to `render` all is pure: no clock, no environment, no
 //! disk, no processes (clippy's `disallowed-methods` sees to it). `ARCHITECTURE.md` has the map.
 
 pub mod path;
