@@ -28,48 +28,20 @@ fn of_zen() {
       clean   Remove cached results
 
     Options:
-      -h, --help
-              Print help (see a summary with '-h')
-
-      -V, --version
-              Print version
+      -h, --help     Print help
+      -V, --version  Print version
 
     Manifest Options:
-          --manifest-path <PATH>
-              Path to Cargo.toml
-
-      -p, --package <SPEC>
-              Only the steps of this package's table
-
-          --locked
-              Assert that Cargo.lock will remain unchanged
-
-          --offline
-              Let cargo run without accessing the network
+          --manifest-path <PATH>  Path to Cargo.toml
+      -p, --package <SPEC>        Only the steps of this package's table
+          --locked                Assert that Cargo.lock will remain unchanged
+          --offline               Let cargo run without accessing the network
 
     Display Options:
-      -q, --quiet
-              Do not print status messages
-
-      -v, --verbose...
-              Say more: every fresh step, every reason
-
-          --color <WHEN>
-              Coloring
-
-              Possible values:
-              - auto:   On a terminal that can
-              - always: Always
-              - never:  Never
-
-          --message-format <FMT>
-              How to report
-
-              Possible values:
-              - human: For people
-              - json:  One JSON object a line on standard output
-
-              [default: human]
+      -q, --quiet                 Do not print status messages
+      -v, --verbose...            Say more: every fresh step, every reason
+          --color <WHEN>          Coloring [possible values: auto, always, never]
+          --message-format <FMT>  How to report [default: human] [possible values: human, json]
     "#);
     assert_eq!(help(&["zen"]), help(&[]), "`cargo help zen` asks like this");
 }
@@ -155,19 +127,13 @@ fn of_run() {
           --color <WHEN>
               Coloring
 
-              Possible values:
-              - auto:   On a terminal that can
-              - always: Always
-              - never:  Never
+              [possible values: auto, always, never]
 
           --message-format <FMT>
               How to report
 
-              Possible values:
-              - human: For people
-              - json:  One JSON object a line on standard output
-
               [default: human]
+              [possible values: human, json]
     "#);
 }
 
@@ -179,70 +145,31 @@ fn of_status() {
     Usage: cargo zen status [OPTIONS] [PIPELINE[/STEP]]... [-- <ARGS>...]
 
     Arguments:
-      [PIPELINE[/STEP]]...
-              Pipelines to select, or single steps as PIPELINE/STEP [default: default-pipeline, or the
-              only one]
-
-      [ARGS]...
-              Arguments for `{{ args }}`
+      [PIPELINE[/STEP]]...  Pipelines to select, or single steps as PIPELINE/STEP [default:
+                            default-pipeline, or the only one]
+      [ARGS]...             Arguments for `{{ args }}`
 
     Options:
-      -s, --step <STEP>
-              Select single steps, with all that they need
-
-          --set <[STEP.]NAME=VALUE>
-              Set a pipeline's parameter, or a step's as STEP.NAME; read as the declared type
-
-          --cache[=<STEP>]
-              Turn caching on, for all steps or those named
-
-          --no-cache[=<STEP[+]>]
-              Run without looking for earlier results; STEP+ adds what depends on it
-
-              [alias: --force]
-
-          --exit-code
-              Exit with 5 if anything would run
-
-      -h, --help
-              Print help (see a summary with '-h')
+      -s, --step <STEP>              Select single steps, with all that they need
+          --set <[STEP.]NAME=VALUE>  Set a pipeline's parameter, or a step's as STEP.NAME; read as the
+                                     declared type
+          --cache[=<STEP>]           Turn caching on, for all steps or those named
+          --no-cache[=<STEP[+]>]     Run without looking for earlier results; STEP+ adds what depends on
+                                     it [alias: --force]
+          --exit-code                Exit with 5 if anything would run
+      -h, --help                     Print help
 
     Manifest Options:
-          --manifest-path <PATH>
-              Path to Cargo.toml
-
-      -p, --package <SPEC>
-              Only the steps of this package's table
-
-          --locked
-              Assert that Cargo.lock will remain unchanged
-
-          --offline
-              Let cargo run without accessing the network
+          --manifest-path <PATH>  Path to Cargo.toml
+      -p, --package <SPEC>        Only the steps of this package's table
+          --locked                Assert that Cargo.lock will remain unchanged
+          --offline               Let cargo run without accessing the network
 
     Display Options:
-      -q, --quiet
-              Do not print status messages
-
-      -v, --verbose...
-              Say more: every fresh step, every reason
-
-          --color <WHEN>
-              Coloring
-
-              Possible values:
-              - auto:   On a terminal that can
-              - always: Always
-              - never:  Never
-
-          --message-format <FMT>
-              How to report
-
-              Possible values:
-              - human: For people
-              - json:  One JSON object a line on standard output
-
-              [default: human]
+      -q, --quiet                 Do not print status messages
+      -v, --verbose...            Say more: every fresh step, every reason
+          --color <WHEN>          Coloring [possible values: auto, always, never]
+          --message-format <FMT>  How to report [default: human] [possible values: human, json]
     "#);
 }
 
@@ -254,49 +181,22 @@ fn of_list() {
     Usage: cargo zen list [OPTIONS] [PIPELINE]...
 
     Arguments:
-      [PIPELINE]...
-              Pipelines to list [default: all]
+      [PIPELINE]...  Pipelines to list [default: all]
 
     Options:
-      -h, --help
-              Print help (see a summary with '-h')
+      -h, --help  Print help
 
     Manifest Options:
-          --manifest-path <PATH>
-              Path to Cargo.toml
-
-      -p, --package <SPEC>
-              Only the steps of this package's table
-
-          --locked
-              Assert that Cargo.lock will remain unchanged
-
-          --offline
-              Let cargo run without accessing the network
+          --manifest-path <PATH>  Path to Cargo.toml
+      -p, --package <SPEC>        Only the steps of this package's table
+          --locked                Assert that Cargo.lock will remain unchanged
+          --offline               Let cargo run without accessing the network
 
     Display Options:
-      -q, --quiet
-              Do not print status messages
-
-      -v, --verbose...
-              Say more: every fresh step, every reason
-
-          --color <WHEN>
-              Coloring
-
-              Possible values:
-              - auto:   On a terminal that can
-              - always: Always
-              - never:  Never
-
-          --message-format <FMT>
-              How to report
-
-              Possible values:
-              - human: For people
-              - json:  One JSON object a line on standard output
-
-              [default: human]
+      -q, --quiet                 Do not print status messages
+      -v, --verbose...            Say more: every fresh step, every reason
+          --color <WHEN>          Coloring [possible values: auto, always, never]
+          --message-format <FMT>  How to report [default: human] [possible values: human, json]
     "#);
 }
 
@@ -308,52 +208,24 @@ fn of_logs() {
     Usage: cargo zen logs [OPTIONS] <STEP>
 
     Arguments:
-      <STEP>
-              The step
+      <STEP>  The step
 
     Options:
-          --run <ID>
-              The run: its number, `last` or `last~N` [default: the latest in which the step ran]
-
-      -h, --help
-              Print help (see a summary with '-h')
+          --run <ID>  The run: its number, `last` or `last~N` [default: the latest in which the step
+                      ran]
+      -h, --help      Print help
 
     Manifest Options:
-          --manifest-path <PATH>
-              Path to Cargo.toml
-
-      -p, --package <SPEC>
-              Only the steps of this package's table
-
-          --locked
-              Assert that Cargo.lock will remain unchanged
-
-          --offline
-              Let cargo run without accessing the network
+          --manifest-path <PATH>  Path to Cargo.toml
+      -p, --package <SPEC>        Only the steps of this package's table
+          --locked                Assert that Cargo.lock will remain unchanged
+          --offline               Let cargo run without accessing the network
 
     Display Options:
-      -q, --quiet
-              Do not print status messages
-
-      -v, --verbose...
-              Say more: every fresh step, every reason
-
-          --color <WHEN>
-              Coloring
-
-              Possible values:
-              - auto:   On a terminal that can
-              - always: Always
-              - never:  Never
-
-          --message-format <FMT>
-              How to report
-
-              Possible values:
-              - human: For people
-              - json:  One JSON object a line on standard output
-
-              [default: human]
+      -q, --quiet                 Do not print status messages
+      -v, --verbose...            Say more: every fresh step, every reason
+          --color <WHEN>          Coloring [possible values: auto, always, never]
+          --message-format <FMT>  How to report [default: human] [possible values: human, json]
     "#);
 }
 
@@ -365,72 +237,29 @@ fn of_clean() {
     Usage: cargo zen clean [OPTIONS]
 
     Options:
-          --expired
-              Only what no current policy would accept any more
-
-          --older-than <AGE>
-              Only what was not used for this long (`14d`)
-
-          --max-size <SIZE>
-              The least recently used, until the store is no larger (`5GiB`)
-
-          --pipeline <PIPELINE>
-              Only results of this pipeline
-
-          --step <STEP>
-              Only results of this step
-
-          --all
-              Everything in the store, other workspaces' results too
-
-          --outputs
-              Remove outputs in the workspace, but not what git tracks; cached results stay
-
-          --replaced
-              Remove what was set aside in `replaced/`; cached results stay
-
-      -n, --dry-run
-              Show what would be removed; remove nothing
-
-      -h, --help
-              Print help (see a summary with '-h')
+          --expired              Only what no current policy would accept any more
+          --older-than <AGE>     Only what was not used for this long (`14d`)
+          --max-size <SIZE>      The least recently used, until the store is no larger (`5GiB`)
+          --pipeline <PIPELINE>  Only results of this pipeline
+          --step <STEP>          Only results of this step
+          --all                  Everything in the store, other workspaces' results too
+          --outputs              Remove outputs in the workspace, but not what git tracks; cached
+                                 results stay
+          --replaced             Remove what was set aside in `replaced/`; cached results stay
+      -n, --dry-run              Show what would be removed; remove nothing
+      -h, --help                 Print help
 
     Manifest Options:
-          --manifest-path <PATH>
-              Path to Cargo.toml
-
-      -p, --package <SPEC>
-              Only the steps of this package's table
-
-          --locked
-              Assert that Cargo.lock will remain unchanged
-
-          --offline
-              Let cargo run without accessing the network
+          --manifest-path <PATH>  Path to Cargo.toml
+      -p, --package <SPEC>        Only the steps of this package's table
+          --locked                Assert that Cargo.lock will remain unchanged
+          --offline               Let cargo run without accessing the network
 
     Display Options:
-      -q, --quiet
-              Do not print status messages
-
-      -v, --verbose...
-              Say more: every fresh step, every reason
-
-          --color <WHEN>
-              Coloring
-
-              Possible values:
-              - auto:   On a terminal that can
-              - always: Always
-              - never:  Never
-
-          --message-format <FMT>
-              How to report
-
-              Possible values:
-              - human: For people
-              - json:  One JSON object a line on standard output
-
-              [default: human]
+      -q, --quiet                 Do not print status messages
+      -v, --verbose...            Say more: every fresh step, every reason
+          --color <WHEN>          Coloring [possible values: auto, always, never]
+          --message-format <FMT>  How to report [default: human] [possible values: human, json]
     "#);
 }
 

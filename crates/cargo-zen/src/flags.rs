@@ -64,20 +64,15 @@ pub(crate) struct Global {
 /// `--color`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
-    /// On a terminal that can.
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
 /// `--message-format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MessageFormat {
-    /// For people.
     Human,
-    /// One JSON object a line on standard output.
     Json,
 }
 
@@ -196,7 +191,7 @@ pub(crate) struct Clean {
     #[arg(long, value_name = "AGE")]
     pub(crate) older_than: Option<String>,
     /// The least recently used, until the store is no larger (`5GiB`)
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", conflicts_with_all = ["expired", "older_than"])]
     pub(crate) max_size: Option<String>,
     /// Only results of this pipeline
     #[arg(long, value_name = "PIPELINE")]

@@ -174,17 +174,10 @@ impl<'a> Human<'a> {
     }
 }
 
-/// Reasons that fit on a line.
-const FEW: usize = 3;
-
 /// The first reasons and how many there are beside, or all of them.
 pub(crate) fn reasons(why: &[Why], verbosity: Verbosity) -> String {
-    let shown = if verbosity < Verbosity::Verbose && why.len() > FEW { &why[..FEW] } else { why };
-    let mut text = shown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if shown.len() < why.len() {
-        text.push_str(&format!(" and {} more", why.len() - shown.len()));
-    }
-    text
+    let shown = if verbosity < Verbosity::Verbose { &why[..why.len().min(1)] } else { why };
+    shown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// ` (run 12, 3h ago, saves 1.2s)`

@@ -44,9 +44,16 @@ impl Loaded {
             Err(error) => return Err(report(shell, &error.into(), &Sources::default())),
         };
         let (project, problems) = Project::load(workspace);
-        match project.define(problems, overrides) {
+        match project.define(problems.clone(), overrides) {
             Ok(definitions) => Ok(Self { project, definitions, store_dir }),
-            Err(error) => Err(report(shell, &error, &project.workspace.sources)),
+            Err(error) => {
+                let code = report(shell, &error, &project.workspace.sources);
+                // Tables that are right without `--set` are not what is wrong.
+                let is_usage = !overrides.set.is_empty()
+                    && code == ExitCode::Definitions
+                    && project.define(problems, &Overrides { set: Vec::new(), ..overrides.clone() }).is_ok();
+                Err(if is_usage { ExitCode::Usage } else { code })
+            }
         }
     }
 

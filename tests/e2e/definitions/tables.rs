@@ -354,7 +354,7 @@ params = ["gamma"]"#,
         format!("{}\n{}", outcome.code.unwrap_or(-1), outcome.stderr)
     };
     assert_snapshot!(said("gamma=fast"), @r#"
-    96
+    2
     error: `--set gamma=fast`: `gamma` is a float, and `fast` is none
      --> Cargo.toml:9:8
       |
@@ -362,13 +362,13 @@ params = ["gamma"]"#,
       |        ^^^^^ declared as 0.1
     "#);
     assert_snapshot!(said("gama=0.2"), @r#"
-    96
+    2
     error: `--set gama=0.2`: pipeline `p` declares no parameter `gama`
      |
      = help: did you mean `gamma`?
     "#);
     assert_snapshot!(said("gamma"), @r#"
-    96
+    2
     error: `--set gamma` has no `=`
      |
      = help: `--set NAME=VALUE`, or `--set STEP.NAME=VALUE` for one step
