@@ -7,7 +7,7 @@ use crate::model::template::{Part, Template};
 /// A word without placeholders, and where the string that holds it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// As written, without quotes and shell punctuation around it.
+    /// As the shell takes it: without quotes and punctuation.
     pub text: String,
     /// The whole string's place.
     pub span: Span,
@@ -36,34 +36,53 @@ fn whole(arg: &Template) -> Option<Word> {
     Some(Word { text, span: arg.span })
 }
 
+/// Two readings at once: with quotes a word may hold spaces (`'a b.txt'`), and what stands in quotes may be a command
+/// itself (`"$(cat a.txt)"`). A word too many costs nothing unless a file is called so.
 fn split(script: &Template, found: &mut Vec<Word>) {
-    // `None`: the current word holds a placeholder.
-    let mut word = Some(String::new());
-    let mut end = |word: &mut Option<String>| {
-        if let Some(text) = word.replace(String::new()) {
-            found.push(Word { text: text.trim_matches(is_around).to_owned(), span: script.span });
+    // `None`: what is being read holds a placeholder.
+    let (mut word, mut piece) = (Some(String::new()), Some(String::new()));
+    let mut end = |text: &mut Option<String>| {
+        if let Some(text) = text.replace(String::new())
+            && !text.is_empty()
+            && found.last().is_none_or(|last| last.text != text)
+        {
+            found.push(Word { text, span: script.span });
         }
     };
+    let (mut quote, mut escaped) = (None, false);
     for part in &script.parts {
-        match part {
-            Part::Placeholder(_) => word = None,
-            Part::Text(text) => {
-                for c in text.chars() {
-                    if c.is_whitespace() {
-                        end(&mut word);
-                    } else if let Some(word) = &mut word {
-                        word.push(c);
-                    }
+        let Part::Text(text) = part else {
+            (word, piece) = (None, None);
+            continue;
+        };
+        for c in text.chars() {
+            let is_literal = std::mem::replace(&mut escaped, false);
+            if is_literal && c == '\n' {
+                // A line that goes on.
+            } else if !is_literal && c == '\\' && quote != Some('\'') {
+                escaped = true;
+            } else if !is_literal && matches!(c, '\'' | '"') && quote.is_none_or(|quote| quote == c) {
+                quote = if quote.is_none() { Some(c) } else { None };
+                end(&mut piece);
+            } else if !is_literal && (c.is_whitespace() || is_between(c)) {
+                end(&mut piece);
+                match &mut word {
+                    Some(word) if quote.is_some() => word.push(c),
+                    None if quote.is_some() => {}
+                    word => end(word),
                 }
+            } else {
+                [&mut word, &mut piece].into_iter().flatten().for_each(|text| text.push(c));
             }
         }
     }
+    end(&mut piece);
     end(&mut word);
 }
 
-/// Quotes, and what a shell takes for the end of a word.
-fn is_around(c: char) -> bool {
-    matches!(c, '\'' | '"' | '`' | '<' | '>' | '|' | '&' | ';' | '(' | ')' | '{' | '}')
+/// What a shell takes for the end of a word, beside space.
+fn is_between(c: char) -> bool {
+    matches!(c, '`' | '<' | '>' | '|' | '&' | ';' | '(' | ')')
 }
 
 #[cfg(test)]
@@ -80,6 +99,20 @@ mod tests {
         let script = template("cat 'a.txt' dir/{{ params.x }}.csv <b.txt; ./tool -x {{ outputs.y }}\n(sort c)");
         let command = Command::Shell { script, shell: None };
         assert_eq!(texts(&command), ["cat", "a.txt", "b.txt", "./tool", "sort", "c"]);
+    }
+
+    #[test]
+    fn a_word_ends_where_the_shell_ends_it() {
+        for (script, expected) in [
+            ("cat a.txt|sort>b.txt&&./c;d", &["cat", "a.txt", "sort", "b.txt", "./c", "d"][..]),
+            ("sh 'a b.txt' c\\ d", &["sh", "a", "b.txt", "a b.txt", "c d"]),
+            ("x=\"$(cat a.txt)\"", &["x=", "$", "cat", "a.txt", "x=$(cat a.txt)"]),
+            ("sh \\\n  a.txt", &["sh", "a.txt"]),
+            ("{{ params.x }};./a x{{ params.x }}>b", &["./a", "b"]),
+            ("'it;'\\''s' '{{ params.x }} y' z", &["it", "'", "s", "it;'s", "y", "z"]),
+        ] {
+            assert_eq!(texts(&Command::Shell { script: template(script), shell: None }), expected, "{script}");
+        }
     }
 
     #[test]
