@@ -39,6 +39,11 @@ impl Workspace {
         workspace
     }
 
+    /// A workspace with one pipeline `p` and one step `s`; `body` is what its table holds.
+    pub fn with_step(body: &str) -> Self {
+        Self::new(&format!("[workspace.metadata.zen.pipelines.p.steps.s]\n{body}"))
+    }
+
     /// A folder with nothing in it.
     pub fn bare() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

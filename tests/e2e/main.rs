@@ -3,11 +3,18 @@
 
 mod clean;
 mod definitions;
+mod edges;
+mod environment;
+mod files;
 mod harness;
 mod help;
 mod human;
 mod logs;
 mod messages;
+mod outputs;
+mod packages;
+mod params;
+mod policy;
 mod reuse;
 mod selection;
 mod status;
