@@ -186,6 +186,8 @@ fn f_6_a_missing_output_is_a_failure_unless_it_is_optional() {
     let workspace = making("true", "\"o.txt\"");
     fails(&workspace.run(&[]), "o.txt");
     assert_eq!(workspace.run(&[]).outcomes(), "s=failed", "nothing was recorded");
+    let glob = making("touch gen/a.txt", "\"gen/*.rs\"");
+    fails(&glob.run(&[]), "gen/*.rs");
     let optional =
         making("if [ \"$(cat in.txt)\" = two ]; then cp in.txt o.txt; fi", "{ path = \"o.txt\", optional = true }");
     optional.ok(&[]);

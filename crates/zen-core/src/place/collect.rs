@@ -15,12 +15,15 @@ impl Places<'_> {
     /// It is not there and not optional, it is not what was declared, as [`Places::inspect`], or the store did
     /// not take it ([`PlaceError::NotStored`]).
     pub fn collect(&self, output: &Output, objects: Option<&dyn Objects>) -> Result<Artifact, PlaceError> {
-        let place = || output.place.root().to_string();
-        let found = self.inspect(&output.place)?;
-        if found.is_none() && !output.optional {
+        let place = || match &output.place {
+            Place::Path { path, .. } => path.to_string(),
+            Place::Glob(pattern) => pattern.to_string(),
+        };
+        let entries = self.inspect(&output.place)?.unwrap_or_default();
+        // A folder that is empty is there: it is an entry itself.
+        if entries.is_empty() && !output.optional {
             return Err(PlaceError::Missing { name: output.name.clone(), place: place() });
         }
-        let entries = found.unwrap_or_default();
         if let (Place::Path { folder: true, .. }, Some(first)) = (&output.place, entries.first())
             && first.node != Node::Folder
         {

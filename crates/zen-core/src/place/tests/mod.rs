@@ -273,6 +273,9 @@ fn a_missing_output_is_an_error_unless_it_is_optional() {
     assert!(matches!(error, PlaceError::Missing { .. }), "{error}");
     let optional = Output { optional: true, ..output("x") };
     assert_eq!(world.places().collect(&optional, None).unwrap().entries, []);
+    world.write("gen/a.txt", "");
+    let error = world.places().collect(&output("gen/*.rs"), None).unwrap_err();
+    assert!(error.to_string().contains("`gen/*.rs`"), "a glob that nothing matches is missing: {error}");
     world.write("f", "");
     assert!(matches!(world.places().collect(&output("f/"), None), Err(PlaceError::NotAFolder { .. })));
 }
