@@ -145,7 +145,7 @@ impl Scanner {
     pub fn observe(&self, request: Request<'_>) -> Observation {
         let walked = walk(&self.root, request);
         let (old, young) = self.split_by_age(&walked.seen);
-        let hash = |at: &usize| (*at, self.look(&walked.seen[*at]));
+        let hash = |at: &usize| (*at, self.look(&walked.seen[*at], request.left_out));
         let mut fresh: Vec<(usize, Observed)> = old.par_iter().with_min_len(8).map(hash).collect();
         if !young.is_empty() {
             // So that their stamps may be trusted from now on; a file that is still too young is hashed next time.
@@ -156,7 +156,7 @@ impl Scanner {
         let mut fresh = fresh.into_iter().peekable();
         let entries = walked.seen.into_iter().enumerate().map(|(at, seen)| {
             let hashed = fresh.next_if(|(index, _)| *index == at).map(|(_, observed)| observed);
-            hashed.unwrap_or_else(|| self.remembered(seen))
+            hashed.unwrap_or_else(|| self.remembered(seen, request.left_out))
         });
         Observation { entries: entries.collect(), sets: walked.sets }
     }
@@ -193,16 +193,16 @@ impl Scanner {
         }
     }
 
-    fn remembered(&self, seen: Seen) -> Observed {
+    fn remembered(&self, seen: Seen, left_out: &[RelPath]) -> Observed {
         let content = match (seen.kind, self.cache.get(&seen.stamp)) {
             (Kind::File { executable }, Some(digest)) => Content::File { digest, executable },
-            _ => return self.look(&seen),
+            _ => return self.look(&seen, left_out),
         };
         Observed { path: seen.path, stamp: seen.stamp, content }
     }
 
     /// Reads what was only stated.
-    fn look(&self, seen: &Seen) -> Observed {
+    fn look(&self, seen: &Seen, left_out: &[RelPath]) -> Observed {
         let path = seen.path.to_path(&self.root);
         let failed = |kind| Content::Unusable(Unusable::Unreadable { path: seen.path.clone(), kind });
         let mut stamp = seen.stamp;
@@ -214,7 +214,7 @@ impl Scanner {
                 }
                 Err(error) => failed(error.kind()),
             },
-            Kind::Link => link::follow(&self.root, &seen.path, self),
+            Kind::Link => link::follow(&self.root, &seen.path, left_out, self),
             Kind::Special => Content::Unusable(Unusable::Special(seen.path.clone())),
             Kind::Unreadable(kind) => failed(kind),
         };
