@@ -247,6 +247,22 @@ fn words_of_the_command_that_name_files_are_inputs() {
 }
 
 #[test]
+fn a_word_that_is_a_link_out_of_the_workspace_counts_as_its_target() {
+    let workspace = Workspace::with_step("run = \".venv/bin/python\"");
+    for tool in ["one", "two"] {
+        fs::write(workspace.beside(tool), "#!/bin/sh\n").expect("it can be written");
+        set_mode(&workspace.beside(tool), 0o755);
+    }
+    fs::create_dir_all(workspace.path(".venv/bin")).expect("it is new");
+    symlink("../../../one", workspace.path(".venv/bin/python")).expect("links can be made");
+    workspace.ok(&[]);
+    is_fresh(&workspace, "nothing changed");
+    fs::remove_file(workspace.path(".venv/bin/python")).expect("it is there");
+    symlink("../../../two", workspace.path(".venv/bin/python")).expect("links can be made");
+    runs_for(&workspace, "file .venv/bin/python changed");
+}
+
+#[test]
 fn words_are_looked_up_from_the_folder_that_the_command_runs_in() {
     let workspace = Workspace::with_step("run = \"sh gen.sh\"\ncwd = \"tools\"");
     workspace.write("gen.sh", "1");
@@ -283,6 +299,21 @@ fn f_14_a_link_counts_as_its_target_and_as_what_it_leads_to() {
     fs::remove_file(workspace.path("data/link")).expect("it is there");
     symlink("../b.txt", workspace.path("data/link")).expect("links can be made");
     runs_for(&workspace, "file data/link changed");
+}
+
+#[test]
+fn a_link_to_a_folder_stands_for_what_lies_there_now() {
+    let workspace = reading("\"data/**\"");
+    workspace.write("real/a", "1");
+    fs::create_dir(workspace.path("data")).expect("it is new");
+    symlink("../real", workspace.path("data/link")).expect("links can be made");
+    // Round and round; below the root lies the target directory, which every run writes to.
+    symlink("..", workspace.path("data/up")).expect("links can be made");
+    symlink("self", workspace.path("data/self")).expect("links can be made");
+    workspace.ok(&[]);
+    is_fresh(&workspace, "nothing changed");
+    workspace.write("real/deep/b", "1");
+    runs_for(&workspace, "file data/link changed; file data/up changed");
 }
 
 #[test]

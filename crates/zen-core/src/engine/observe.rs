@@ -170,7 +170,11 @@ fn members(spec: &SetSpec, view: &View, set: usize, owned: &Owned<'_>) -> Result
         if owned.has(&seen.path) {
             continue;
         }
-        let digest = seen.content.digest().map_err(|why| why.to_string())?;
+        let digest = match (&seen.content, spec) {
+            // A word of the command that leads out, as `.venv/bin/python` does: no file of the workspace, but a choice.
+            (Content::Unusable(Unusable::Outside { target, .. }), SetSpec::Files(_)) => Digest::of(target.as_bytes()),
+            (content, _) => content.digest().map_err(|why| why.to_string())?,
+        };
         found.push((seen.path.clone(), digest));
     }
     for (place, files) in &owned.upstream {
@@ -225,9 +229,11 @@ pub(super) fn first_difference(before: &Stamps, after: &Stamps) -> Option<RelPat
 }
 
 /// What a step reads that can be no input, whatever the run does.
-pub(super) fn unusable(view: &View, outputs: &[Place]) -> Vec<Unusable> {
-    let seen = view.sets.iter().flat_map(|set| view.seen.members(*set));
-    let found = seen.filter_map(|seen| match &seen.content {
+pub(super) fn unusable(sets: &StepSets, view: &View, outputs: &[Place]) -> Vec<Unusable> {
+    let sets = sets.sets.iter().zip(&view.sets);
+    let seen = sets.flat_map(|((used, _), set)| view.seen.members(*set).map(move |seen| (used, seen)));
+    let found = seen.filter_map(|(used, seen)| match &seen.content {
+        Content::Unusable(Unusable::Outside { .. }) if *used == Use::Command => None,
         Content::Unusable(why @ (Unusable::Special(_) | Unusable::Outside { .. })) => Some((&seen.path, why)),
         _ => None,
     });

@@ -222,7 +222,7 @@ impl<'p> Session<'p> {
             let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
             problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
             problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
-            for why in observe::unusable(view, &self.progress.owned_places(world, *id)) {
+            for why in observe::unusable(sets, view, &self.progress.owned_places(world, *id)) {
                 problems.push(
                     Diagnostic::error(why.to_string())
                         .at(step.span, "this step reads it")
