@@ -240,6 +240,28 @@ pub(super) fn unusable(sets: &StepSets, view: &View, outputs: &[Place]) -> Vec<U
     found.filter(|(path, _)| !outputs.iter().any(|place| place.owns(path))).map(|(_, why)| why.clone()).collect()
 }
 
+/// A step that nothing but its own definition could make run again.
+pub(super) fn never_again(step: &Step, sets: &StepSets, view: &View) -> Option<Diagnostic> {
+    let names_files = || {
+        let mut sets = sets.sets.iter().zip(&view.sets);
+        sets.any(|((used, _), set)| *used == Use::Command && view.seen.members(*set).next().is_some())
+    };
+    let is_told = !step.files.is_empty()
+        || !step.inputs.is_empty()
+        || !step.closures.is_empty()
+        || !step.depends.is_empty()
+        || !step.track_env.is_empty()
+        || !step.policy.file_dependencies.is_empty()
+        || step.policy.expires_after.is_some()
+        || names_files();
+    (step.enable_cache.0 && !is_told).then(|| {
+        Diagnostic::warning(format!("step `{}` reads nothing that it declares", step.display_id))
+            .at(step.span, "once it succeeded, only its own definition makes it run again")
+            .help("say what it reads: `files = [\"src/**\"]`, `inputs`, `packages`, `track-env`")
+            .help("or, if it is to run every time: `enable-cache = false`")
+    })
+}
+
 /// What the disk makes wrong with a step's patterns: plain paths where nothing is, globs that match nothing.
 /// `is_output` says whether a declared output of any step lies at, above or below a path.
 pub(super) fn unmatched(

@@ -221,6 +221,7 @@ impl<'p> Session<'p> {
             let step = model.step(*id);
             let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
             problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
+            problems.extend(observe::never_again(step, sets, view));
             problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
             for why in observe::unusable(sets, view, &self.progress.owned_places(world, *id)) {
                 problems.push(

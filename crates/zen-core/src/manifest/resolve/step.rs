@@ -160,25 +160,7 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         params: renderer.params,
     };
     problems.append(&mut renderer.problems);
-    problems.extend(never_again(&step));
     step
-}
-
-/// A step that nothing but its own definition could make run again.
-fn never_again(step: &Step) -> Option<Diagnostic> {
-    let is_told = !step.files.is_empty()
-        || !step.inputs.is_empty()
-        || !step.closures.is_empty()
-        || !step.depends.is_empty()
-        || !step.track_env.is_empty()
-        || !step.policy.file_dependencies.is_empty()
-        || step.policy.expires_after.is_some();
-    (step.enable_cache.0 && !is_told).then(|| {
-        Diagnostic::warning(format!("step `{}` reads nothing that it declares", step.display_id))
-            .at(step.span, "once it succeeded, only its own definition makes it run again")
-            .help("say what it reads: `files = [\"src/**\"]`, `inputs`, `packages`, `track-env`")
-            .help("or, if it is to run every time: `enable-cache = false`")
-    })
 }
 
 fn cwd(renderer: &mut Renderer<'_>, text: &Text, base: &RelPath) -> Option<RelPath> {

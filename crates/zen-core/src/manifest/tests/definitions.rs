@@ -877,18 +877,6 @@ pipelines.empty.description = ""
 }
 
 #[test]
-fn a_step_that_nothing_invalidates() {
-    assert_snapshot!(problems(r#"[workspace.metadata.zen]
-pipelines.p.steps.s.run = "true"
-"#), @r#"
-    warning: step `p/s` reads nothing that it declares
-      --> Cargo.toml:2:19 `s` once it succeeded, only its own definition makes it run again
-      help: say what it reads: `files = ["src/**"]`, `inputs`, `packages`, `track-env`
-      help: or, if it is to run every time: `enable-cache = false`
-    "#);
-}
-
-#[test]
 fn a_shell_string_with_cargo_in_it() {
     assert_snapshot!(step(r#"run = "cargo build -p api && ./x""#), @r#"
     warning: step `s` calls cargo, and does not say which packages it reads
