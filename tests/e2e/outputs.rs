@@ -97,6 +97,41 @@ fn f_16_unchanged_bytes_keep_their_mtime_and_changed_ones_have_that_of_now() {
     assert!(changed > old + Duration::from_secs(1800), "cargo must see that it changed");
 }
 
+/// Every file below `objects` in the store.
+fn objects(workspace: &Workspace) -> Vec<std::path::PathBuf> {
+    let folder = workspace.path("target/zen/v1/objects");
+    let found: Vec<_> = all_below(&folder).into_iter().map(|path| folder.join(path)).collect();
+    let files: Vec<_> = found.into_iter().filter(|path| path.is_file()).collect();
+    assert!(!files.is_empty(), "the store holds objects in {}", folder.display());
+    files
+}
+
+#[test]
+fn f_7_a_lost_or_damaged_object_is_a_miss_that_heals() {
+    for damage in ["lost", "damaged", "cut"] {
+        let workspace = making("cp in.txt o", "\"o\"");
+        workspace.ok(&[]);
+        for object in objects(&workspace) {
+            fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).expect("it is ours");
+            let bytes = fs::read(&object).expect("it can be read");
+            match damage {
+                "lost" => fs::remove_file(&object),
+                "damaged" => fs::write(&object, vec![b'?'; bytes.len()]),
+                _ => fs::write(&object, &bytes[..bytes.len() / 2]),
+            }
+            .expect("it is ours");
+        }
+        assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh", "{damage}: the output itself is whole");
+        remove(&workspace, "o");
+        let outcome = workspace.ok(&[]);
+        assert_eq!(outcome.outcomes(), "s=ran", "{damage}");
+        assert_eq!(outcome.finished("s")["why"][0]["kind"], "artifact-missing", "{damage}: {}", outcome.why("s"));
+        assert_eq!(workspace.read("o"), "one", "{damage}");
+        remove(&workspace, "o");
+        assert_eq!(workspace.ok(&[]).outcomes(), "s=restored", "{damage}: it healed");
+    }
+}
+
 #[test]
 fn names_alone_have_a_place_in_the_zen_folder() {
     let workspace = Workspace::with_step("run = \"echo a > {{ outputs.x_train }}\"\noutputs = [\"x_train.tar.gz\"]");

@@ -202,6 +202,14 @@ fn cargo_elsewhere_in_a_shell_string_gets_one_warning_with_the_line_to_add() {
 }
 
 #[test]
+fn f_12_a_closure_is_the_same_in_any_checkout() {
+    let workspace = reading("[\"app\"]");
+    workspace.write(".cargo/config.toml", "[env]\nX = { value = \"x\", relative = true }\n");
+    workspace.ok(&[]);
+    is_fresh(&workspace.clone_elsewhere(), "the same crates at another place");
+}
+
+#[test]
 fn packages_may_be_globs_and_must_exist() {
     let workspace = reading("[\"*e*\"]");
     workspace.write("other/src/lib.rs", "//! changed\n");

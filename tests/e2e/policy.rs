@@ -271,6 +271,10 @@ fn f_15_a_step_that_nothing_invalidates_is_warned_about_once() {
     let workspace = Workspace::with_step("run = \"true\"");
     let stderr = workspace.ok(&[]).stderr;
     assert_eq!(stderr.matches("warning:").count(), 1, "{stderr}");
+    let named = Workspace::with_step("run = \"sh ./check.sh\"");
+    named.write("check.sh", "true\n");
+    let stderr = named.ok(&[]).stderr;
+    assert_eq!(stderr.matches("warning:").count(), 0, "the script makes it run again:\n{stderr}");
     for mended in
         ["files = \"Cargo.toml\"", "track-env = [\"X\"]", "cache-policy.expires-after = \"1d\"", "enable-cache = false"]
     {
@@ -293,4 +297,64 @@ fn f_23_other_bytes_from_the_same_key_replace_the_record_and_are_said() {
     fs::remove_file(workspace.path("o.txt")).expect("it was made");
     assert_eq!(workspace.ok(&[]).outcomes(), "s=restored");
     assert_eq!(workspace.read("o.txt"), "2", "the newest stands");
+}
+
+#[test]
+fn f_30_every_reason_names_the_component_and_the_item_that_changed() {
+    let mut workspace = Workspace::new(
+        r#"
+[workspace.metadata.zen.pipelines.p]
+params.n = 1
+[workspace.metadata.zen.pipelines.p.steps]
+make = { run = "sort raw.txt > {{ outputs.m }}", files = "raw.txt", outputs.m = "m.txt" }
+[workspace.metadata.zen.pipelines.p.steps.s]
+run = "./gen.sh > {{ outputs.o }}"
+files = "in.txt"
+inputs.m = "make.m"
+inputs.raw.files = "raw/*"
+params = ["n"]
+env.A = "1"
+track-env = ["B"]
+outputs.o = "o.txt"
+"#,
+    );
+    for file in ["raw.txt", "in.txt", "raw/a"] {
+        workspace.write(file, "1\n");
+    }
+    workspace.write("gen.sh", "#!/bin/sh\n");
+    fs::set_permissions(workspace.path("gen.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    workspace.ok(&[]);
+    type Edit = fn(&mut Workspace);
+    let edits: [(Edit, &str, &str, &str); 9] = [
+        (|w| w.edit("Cargo.toml", "./gen.sh >", "./gen.sh  >"), "code", "command", "command changed"),
+        (|w| w.write("gen.sh", "#!/bin/sh\n\n"), "code", "gen.sh", "file gen.sh changed"),
+        (|w| w.edit("Cargo.toml", "params.n = 1", "params.n = 2"), "params", "n", "param `n`: 1 → 2"),
+        (|w| w.write("raw.txt", "2\n"), "inputs", "m", "input `m` changed"),
+        (|w| w.write("raw/a", "2\n"), "inputs", "raw", "input `raw`: file raw/a changed"),
+        (|w| w.write("in.txt", "2\n"), "files", "in.txt", "file in.txt changed"),
+        (|w| w.edit("Cargo.toml", "env.A = \"1\"", "env.A = \"2\""), "env", "A", "env `A` changed"),
+        (|w| drop(w.env.insert("B".into(), "secret".into())), "env", "B", "env `B` changed"),
+        (
+            |w| w.edit("Cargo.toml", "\"o.txt\"", "{ path = \"o.txt\", optional = true }"),
+            "outputs",
+            "o",
+            "output `o` changed",
+        ),
+    ];
+    for (edit, component, item, text) in edits {
+        edit(&mut workspace);
+        let outcome = workspace.ok(&[]);
+        let why = &outcome.finished("s")["why"];
+        assert_eq!(why.as_array().map(Vec::len), Some(1), "one thing changed: {why}");
+        let why = &why[0];
+        assert_eq!((&why["kind"], &why["component"]), (&"changed".into(), &component.into()), "{why}");
+        let named = [why["item"].as_str(), why["path"].as_str()].contains(&Some(item));
+        assert!(named, "`{item}` must be named: {why}");
+        assert_eq!(why["text"], text);
+        assert!(
+            !outcome.stdout.contains("secret") && !outcome.stderr.contains("secret"),
+            "no value of the environment"
+        );
+        assert_eq!(workspace.ok(&[]).finished("s")["outcome"], "fresh", "{text}");
+    }
 }
