@@ -40,7 +40,7 @@ impl Workspace {
     }
 
     /// A workspace with one pipeline `p` and one step `s`; `body` is what its table holds.
-    pub fn with_step(body: &str) -> Self {
+    pub(crate) fn with_step(body: &str) -> Self {
         Self::new(&format!("[workspace.metadata.zen.pipelines.p.steps.s]\n{body}"))
     }
 

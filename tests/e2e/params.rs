@@ -168,23 +168,23 @@ const ODD: &str = "a $HOME `id` $(id) ; | & < > ' \" \\ * ? [x] ~ # ! {a,b}\nsec
 
 #[test]
 fn f_26_odd_values_reach_the_shell_as_data() {
-    let workspace = Workspace::new(&format!(
+    let workspace = Workspace::new(
         r#"
 [workspace.metadata.zen.pipelines.p]
 params.n = "x"
 [workspace.metadata.zen.pipelines.p.steps.s]
 run = '''
-printf '%s' {{{{ params.n }}}} > {{{{ outputs.word }}}}
-x={{{{ params.n }}}}
-printf '%s' "$x" > {{{{ outputs.assigned }}}}
-printf '%s' "$ZEN_PARAM_N" > {{{{ outputs.variable }}}}
-printf '%s' "$E" > {{{{ outputs.env }}}}
+printf '%s' {{ params.n }} > {{ outputs.word }}
+x={{ params.n }}
+printf '%s' "$x" > {{ outputs.assigned }}
+printf '%s' "$ZEN_PARAM_N" > {{ outputs.variable }}
+printf '%s' "$E" > {{ outputs.env }}
 '''
 params = ["n"]
-env.E = "{{{{ params.n }}}}"
+env.E = "{{ params.n }}"
 outputs = ["word.txt", "assigned.txt", "variable.txt", "env.txt"]
-"#
-    ));
+"#,
+    );
     workspace.ok(&["--set", &format!("n={ODD}")]);
     for name in ["word", "assigned", "variable", "env"] {
         assert_eq!(workspace.read(&format!("target/zen/out/p/s/{name}.txt")), ODD, "{name}");
