@@ -68,3 +68,26 @@ fn a_parameter_is_named_with_its_old_and_new_value() {
     assert_eq!((why["kind"].as_str(), why["component"].as_str()), (Some("changed"), Some("params")));
     assert_eq!((why["item"].as_str(), why["old"].as_str(), why["new"].as_str()), (Some("n"), Some("1"), Some("2")));
 }
+
+#[test]
+fn restored_steps_are_named_in_the_order_of_the_plan() {
+    let steps: String = (0..12)
+        .map(|n| {
+            // The first has by far the most to put back.
+            let size = if n == 0 { 4_000_000 } else { 1 };
+            format!(
+                "[workspace.metadata.zen.pipelines.p.steps.s{n:02}]\nrun = \"head -c {size} /dev/zero > {{{{ outputs.o }}}}\"\n\
+                 outputs.o = \"out/{n}\"\ntrack-env = [\"X\"]\n"
+            )
+        })
+        .collect();
+    let workspace = Workspace::new(&steps);
+    workspace.ok(&[]);
+    std::fs::remove_dir_all(workspace.path("out")).expect("it is there");
+    let again = workspace.ok(&["-j", "4"]);
+    let order: Vec<&str> = again.of_reason("step-finished").filter_map(|message| message["step"].as_str()).collect();
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    assert_eq!(order, sorted);
+    assert_eq!(again.of_reason("step-finished").filter(|message| message["outcome"] == "restored").count(), 12);
+}

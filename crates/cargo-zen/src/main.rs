@@ -43,6 +43,10 @@ fn main() -> ExitCode {
     done.into()
 }
 
+/// Commands that are to come.
+const NOT_YET: [&str; 10] =
+    ["artifacts", "audit", "completions", "explain", "graph", "init", "report", "runs", "schema", "verify"];
+
 /// `cargo zen run` starts `cargo-zen zen run`.
 fn without_subcommand_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.collect();
@@ -76,6 +80,14 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
         let mut shell = Shell::plain();
         shell.error(&format!("no such command: `{name}`; it is a pipeline"));
         shell.help(&format!("cargo zen run {name}"));
+        return Exit::Usage.into();
+    }
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && NOT_YET.contains(&name.as_str())
+    {
+        // The nearest command that there is would be a dangerous hint: `clean` for `explain`.
+        Shell::plain().error(&format!("`cargo zen {name}` is not supported yet"));
         return Exit::Usage.into();
     }
     // Nobody may be there to read it.

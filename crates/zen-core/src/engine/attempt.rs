@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::build::{self, Built};
@@ -163,15 +164,22 @@ impl<'a, 'w> Attempt<'a, 'w> {
                 Ok(artifacts) => return Ok(artifacts),
                 Err(failure) => failure,
             };
-            if number > self.step.retries || self.work.control.stopped().is_some() {
+            if number > self.step.retries || self.is_stopping() {
                 return Err(Stop::Failed(failure));
             }
             self.event(Event::Retrying { step: self.job.step, attempt: number, failure, delay });
             self.work.control.pause(delay);
             delay *= 2;
             number += 1;
+            if self.is_stopping() {
+                return Err(Stop::Failed("no further try: the run is being stopped".to_owned()));
+            }
             self.event(Event::Started { step: self.job.step, why: Vec::new(), attempt: number });
         }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.work.stopping.load(Ordering::Relaxed) || self.work.control.stopped().is_some()
     }
 
     fn one_try(&mut self, values: &Values, env: &Outer, built: Option<&Built>) -> Result<Vec<Artifact>, String> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,8 @@ pub(super) struct Work<'w> {
     pub(super) jobserver: Option<Jobserver>,
     /// Which upstream outputs are in place: one at a time puts back those of a step.
     in_place: Mutex<BTreeMap<StepId, Arc<Mutex<bool>>>>,
+    /// Nothing new is to start, and so no further try either.
+    pub(super) stopping: AtomicBool,
     /// Part of the names of what is moved to `replaced/`.
     pub(super) stamp: String,
 }
@@ -130,7 +133,7 @@ impl<'w> Work<'w> {
             Some(run) => format!("run-{run}"),
             None => format!("at-{}", world.now.0),
         };
-        Self { world, run, control, jobserver, in_place: Mutex::default(), stamp }
+        Self { world, run, control, jobserver, in_place: Mutex::default(), stopping: AtomicBool::new(false), stamp }
     }
 
     /// Where steps of this run find their `ZEN_CONTEXT`.

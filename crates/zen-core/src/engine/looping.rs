@@ -1,8 +1,9 @@
 //! A run while it goes on: decides what is due, starts what there is room for, takes in what workers report, says what
 //! happened. Knows not how a step is run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -40,6 +41,10 @@ pub(super) struct Loop<'r, 'w> {
     steps: HashMap<StepId, StepEntry>,
     /// Cached steps whose outcome is open: put back only if somebody reads them.
     open: Vec<StepId>,
+    /// Restores that go on, by their place in the plan, and those that ended but wait for one before them: what is said
+    /// does not depend on which was faster.
+    restoring: BTreeSet<usize>,
+    restored: BTreeMap<usize, StepId>,
     stopping: bool,
     stopped: Option<Signal>,
     kill_at: Option<Instant>,
@@ -78,6 +83,8 @@ impl<'r, 'w> Loop<'r, 'w> {
             looks: HashMap::new(),
             steps: HashMap::new(),
             open: Vec::new(),
+            restoring: BTreeSet::new(),
+            restored: BTreeMap::new(),
             stopping: false,
             stopped: None,
             kill_at: None,
@@ -141,6 +148,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                 Decision::Fresh => self.settle_fresh(step),
                 Decision::Restore => {
                     let woken = self.schedule.settle(step);
+                    self.restoring.insert(self.place_in_plan(step));
                     self.schedule.queue(step, Demand { threads: 1, pools: Vec::new() });
                     woken
                 }
@@ -163,6 +171,28 @@ impl<'r, 'w> Loop<'r, 'w> {
             self.open.push(step);
         }
         woken
+    }
+
+    fn place_in_plan(&self, step: StepId) -> usize {
+        self.world.selection.order.iter().position(|other| *other == step).unwrap_or(usize::MAX)
+    }
+
+    fn no_longer_restoring(&mut self, step: StepId) {
+        let place = self.place_in_plan(step);
+        self.restoring.remove(&place);
+        self.say_restored();
+    }
+
+    /// Says which restores ended, as far as none before them goes on.
+    fn say_restored(&mut self) {
+        while let (Some(first), Some((place, step))) = (self.restoring.first(), self.restored.first_key_value())
+            && first == place
+        {
+            let (place, step) = (*place, *step);
+            self.restoring.remove(&place);
+            self.restored.remove(&place);
+            self.end_cached(step, Outcome::Restored);
+        }
     }
 
     fn end_cached(&mut self, step: StepId, outcome: Outcome) {
@@ -318,9 +348,11 @@ impl<'r, 'w> Loop<'r, 'w> {
             Ended::Restored => {
                 self.schedule.done(step, Outcome::Restored);
                 self.mark_in_place(step);
-                self.end_cached(step, Outcome::Restored);
+                self.restored.insert(self.place_in_plan(step), step);
+                self.say_restored();
             }
             Ended::Lost(what) => {
+                self.no_longer_restoring(step);
                 self.schedule.give_back(step);
                 self.run_after_all(scope, step, what);
             }
@@ -362,6 +394,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             }
             Ended::Failed { failure, end } => {
                 self.ran_something = true;
+                self.no_longer_restoring(step);
                 let key = self.progress.decided.get(&step).and_then(|decided| decided.key.clone().ok());
                 self.schedule.done(step, Outcome::Failed);
                 let finished = Finished {
@@ -422,6 +455,7 @@ impl<'r, 'w> Loop<'r, 'w> {
     {
         self.open.retain(|open| *open != step);
         for reset in self.schedule.unsettle(step) {
+            self.no_longer_restoring(reset);
             self.progress.settled.remove(&reset);
             self.progress.decided.remove(&reset);
             // It may get another key now.
@@ -454,6 +488,7 @@ impl<'r, 'w> Loop<'r, 'w> {
 
     fn stop_starting(&mut self) {
         self.stopping = true;
+        self.work.stopping.store(true, Ordering::Relaxed);
         self.skip_waiting();
     }
 
@@ -464,6 +499,7 @@ impl<'r, 'w> Loop<'r, 'w> {
     }
 
     fn skipped(&mut self, step: StepId, why: String) {
+        self.no_longer_restoring(step);
         let finished = Finished {
             step,
             outcome: Outcome::Skipped,

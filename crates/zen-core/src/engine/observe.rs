@@ -13,7 +13,7 @@ use crate::key::{self, Files, SourceFile};
 use crate::model::{InputSource, Place, Step};
 use crate::path::RelPath;
 use crate::scan::stamp::Stamp;
-use crate::scan::walk::{Kind, Request, SetSpec};
+use crate::scan::walk::{Kind, Request, Seen, SetSpec};
 use crate::scan::{Content, Observation, Scanner, Unusable};
 
 /// What a set of a step stands for.
@@ -186,21 +186,34 @@ fn members(spec: &SetSpec, view: &View, set: usize, owned: &Owned<'_>) -> Result
 }
 
 /// The paths and stamps that a step's key rests on, sorted: equal before and after means nothing changed meanwhile.
-pub(super) type Stamps = Vec<(RelPath, Stamp, bool)>;
+///
+/// A link's own stamp says nothing of what it leads to: that is compared by content.
+pub(super) type Stamps = Vec<(RelPath, Stamp, Option<Digest>)>;
 
 /// As the view has them, but for what lies at the places of outputs.
 pub(super) fn stamps_of_view(view: &View, outputs: &[Place]) -> Stamps {
     let seen = view.sets.iter().flat_map(|set| view.seen.members(*set));
-    tidy(seen.map(|seen| (seen.path.clone(), seen.stamp, matches!(seen.content, Content::File { .. }))), outputs)
+    tidy(seen.map(|seen| (seen.path.clone(), seen.stamp, linked(&seen.content))), outputs)
 }
 
 /// As the disk has them now: everything is stated, and the folders that globs listed are listed again.
 pub(super) fn stamps_of_disk(scanner: &Scanner, request: Request<'_>, outputs: &[Place]) -> Stamps {
     let seen = scanner.restate(request).seen.into_iter();
-    tidy(seen.map(|seen| (seen.path, seen.stamp, matches!(seen.kind, Kind::File { .. }))), outputs)
+    let with_content = |seen: Seen| {
+        let content = (seen.kind == Kind::Link).then(|| linked(&scanner.follow(&seen.path, request.left_out)));
+        (seen.path, seen.stamp, content.flatten())
+    };
+    tidy(seen.map(with_content), outputs)
 }
 
-fn tidy(stamps: impl Iterator<Item = (RelPath, Stamp, bool)>, outputs: &[Place]) -> Stamps {
+fn linked(content: &Content) -> Option<Digest> {
+    match content {
+        Content::Link { content, .. } => *content,
+        Content::File { .. } | Content::Unusable(_) => None,
+    }
+}
+
+fn tidy(stamps: impl Iterator<Item = (RelPath, Stamp, Option<Digest>)>, outputs: &[Place]) -> Stamps {
     let is_output = |path: &RelPath| outputs.iter().any(|place| place.owns(path));
     let mut stamps: Stamps = stamps.filter(|(path, ..)| !is_output(path)).collect();
     stamps.sort_unstable_by(|a, b| a.0.cmp(&b.0));

@@ -127,9 +127,11 @@ impl<'p> Session<'p> {
         let store_folder = project.store_folder(&definitions.model, options.store_dir.as_deref());
         let store = LocalStore::open(&store_folder, access)?;
         let mut left_out = vec![workspace.layout.target_dir.clone(), workspace.layout.zen_dir.clone()];
-        let store_is_apart = store_folder != workspace.zen_dir();
-        if store_is_apart && let Some(path) = RelPath::from_absolute(&workspace.root, &store_folder) {
-            left_out.push(path);
+        // The store that is used, and the one that the tables name where `ZEN_STORE_DIR` names another.
+        for folder in [&store_folder, &project.store_folder(&definitions.model, None)] {
+            if *folder != zen_dir {
+                left_out.extend(RelPath::from_absolute(&workspace.root, folder));
+            }
         }
         let scanner = Scanner::new(&workspace.root, StatCache::open(&zen_dir.join("stat-cache")));
         let world = World {

@@ -166,6 +166,11 @@ impl Scanner {
         walk(&self.root, request)
     }
 
+    /// What the link at `path` stands for; of a folder that it leads to, without what lies in `left_out`.
+    pub fn follow(&self, path: &RelPath, left_out: &[RelPath]) -> Content {
+        link::follow(&self.root, path, left_out, self)
+    }
+
     /// The entries that must be looked at: those old enough for their stamp to be trusted afterwards, and the others.
     fn split_by_age(&self, seen: &[Seen]) -> (Vec<usize>, Vec<usize>) {
         let unknown: Vec<usize> = (0..seen.len())
@@ -214,7 +219,7 @@ impl Scanner {
                 }
                 Err(error) => failed(error.kind()),
             },
-            Kind::Link => link::follow(&self.root, &seen.path, left_out, self),
+            Kind::Link => self.follow(&seen.path, left_out),
             Kind::Special => Content::Unusable(Unusable::Special(seen.path.clone())),
             Kind::Unreadable(kind) => failed(kind),
         };
