@@ -7,6 +7,8 @@ pub mod path;
 
 pub mod digest;
 
+mod suggest;
+
 pub mod value;
 
 pub mod diag;

@@ -6,6 +6,7 @@ use super::Graph;
 use super::refuse::{clash_diagnostic, cycle_diagnostic, cycles_among};
 use crate::diag::Diagnostic;
 use crate::model::{Model, PipelineId, StepId};
+use crate::suggest;
 
 /// What is asked for. Any id that zen prints can be given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -322,19 +323,5 @@ impl<'a> Finder<'a> {
 
 /// The nearest of `choices`, if it is at most three edits away and less than the name itself is long.
 fn similar(name: &str, choices: &[String]) -> Option<String> {
-    let near = choices.iter().map(|choice| (distance(name, choice), choice));
-    near.filter(|(edits, _)| *edits <= 3 && *edits < name.chars().count()).min().map(|(_, choice)| choice.clone())
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<_> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let edits = if x == *y { diagonal } else { 1 + diagonal.min(row[j]).min(row[j + 1]) };
-            diagonal = std::mem::replace(&mut row[j + 1], edits);
-        }
-    }
-    row[b.len()]
+    suggest::nearest(name, choices.iter().map(String::as_str)).map(ToOwned::to_owned)
 }

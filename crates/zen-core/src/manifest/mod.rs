@@ -8,7 +8,6 @@ mod reader;
 pub mod resolve;
 pub mod shell;
 mod step;
-mod suggest;
 mod table;
 mod template;
 

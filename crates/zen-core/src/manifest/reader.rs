@@ -7,8 +7,8 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::quantity::{self, QuantityError};
-use super::suggest;
 use crate::diag::{Diagnostic, FileId, Span, Spanned};
+use crate::suggest;
 use crate::value::Value;
 
 /// A string of a table, and where it is written.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::reader::Text;
-use super::suggest;
 use crate::diag::Diagnostic;
 use crate::model::template::{Part, Placeholder, Template};
+use crate::suggest;
 
 /// The names that a placeholder may use where it stands.
 #[derive(Debug, Clone, Default)]

@@ -2,6 +2,7 @@
 
 mod definitions;
 mod model;
+mod references;
 mod scripts;
 
 use super::resolve::{Overrides, resolve};

@@ -6,7 +6,7 @@ use globset::GlobBuilder;
 
 use crate::diag::{Diagnostic, Span};
 use crate::layout::{Layout, Package, TargetKind};
-use crate::manifest::suggest;
+use crate::suggest;
 
 /// The members that `spec` names, as cargo's `-p` takes it: a name, a glob, with or without a version.
 pub(crate) fn members<'l>(layout: &'l Layout, spec: &str) -> Vec<&'l str> {

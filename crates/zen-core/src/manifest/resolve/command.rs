@@ -10,11 +10,11 @@ use crate::layout::TargetKind;
 use crate::manifest::declarations::{BuildOptions, Run, TargetKey};
 use crate::manifest::reader::Text;
 use crate::manifest::shell::{self, Item, Script, Surround, Word};
-use crate::manifest::suggest;
 use crate::manifest::template::{Segment, cut};
 use crate::model::template::{Part, Template};
 use crate::model::{BuildTarget, CargoBuild, ClosureRequest, Command};
 use crate::path::RelPath;
+use crate::suggest;
 
 /// A command, and what follows from it.
 pub(crate) struct Resolved {

@@ -12,11 +12,12 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::declarations::{Declarations, PipelineDeclaration, StepDeclaration, TableDeclaration};
-use super::{in_order, suggest};
+use super::in_order;
 use crate::diag::Diagnostic;
 use crate::layout::Layout;
 use crate::model::{Model, Output, Pipeline, PipelineId, Settings, StepId};
 use crate::path::RelPath;
+use crate::suggest;
 use crate::value::Value;
 
 /// What the command line puts over the tables.

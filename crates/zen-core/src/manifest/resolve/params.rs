@@ -7,8 +7,9 @@ use toml::de::DeValue;
 use super::render::article;
 use super::{Context, Place, display_id};
 use crate::diag::{Diagnostic, Span};
-use crate::manifest::{reader, suggest};
+use crate::manifest::reader;
 use crate::model::PipelineId;
+use crate::suggest;
 use crate::value::Value;
 
 /// All `--set` of a run.

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::{Context, Place, display_id};
 use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{PipelineDeclaration, TableDeclaration};
-use crate::manifest::suggest;
 use crate::model::{PipelineId, StepId};
+use crate::suggest;
 
 /// A reference taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{InputDeclaration, Params, Threads};
 use crate::manifest::level::{Alike, check_alike};
 use crate::manifest::reader::Text;
-use crate::manifest::suggest;
 use crate::model::{Input, InputSource, Output, Step, StepRef};
 use crate::path::RelPath;
+use crate::suggest;
 use crate::value::Value;
 
 /// A step half done.
