@@ -441,7 +441,7 @@ fn f_3_a_change_behind_a_link_while_the_step_runs_is_seen() {
     let workspace = Workspace::with_step("run = \"cat in/link; d=data; echo more >> $d/real.txt\"\nfiles = [\"in\"]");
     workspace.write("data/real.txt", "real");
     workspace.write("in/other.txt", "other");
-    std::os::unix::fs::symlink("../data/real.txt", workspace.path("in/link")).expect("a link can be made");
+    symlink("../data/real.txt", workspace.path("in/link")).expect("a link can be made");
     let first = workspace.ok(&[]);
     assert!(first.stderr.contains("`in/link` changed while step `p/s` ran: it is not recorded"), "{}", first.stderr);
     assert!(workspace.ok(&[]).outcomes().ends_with("=ran"), "it was not recorded");

@@ -341,3 +341,13 @@ fn a_command_that_is_to_come_is_not_mistaken_for_another() {
     assert!(outcome.stderr.contains("`cargo zen explain` is not supported yet"), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("clean"), "{}", outcome.stderr);
 }
+
+#[test]
+fn warnings_are_about_the_steps_of_the_run() {
+    let workspace = Workspace::new(
+        "[workspace.metadata.zen.pipelines.a.steps.x]\nrun = \"echo hi\"\ntrack-env = [\"X\"]\n\
+         [workspace.metadata.zen.pipelines.b.steps.y]\nrun = \"cd . && cargo --version\"\ntrack-env = [\"X\"]\n",
+    );
+    assert!(!workspace.ok(&["a"]).stderr.contains("warning"), "pipeline b is not part of this run");
+    assert!(workspace.ok(&["b"]).stderr.contains("warning"), "it is part of this one");
+}

@@ -11,7 +11,7 @@ use super::observe::{self, Owned, Sets, StepSets, View};
 use super::{Definitions, EngineError, Options, Project};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
 use crate::decide::{Decision, Why};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Diagnostic, Severity, Span};
 use crate::environment::undeclared_variables;
 use crate::event::Reused;
 use crate::graph::{EdgeKind, Selection};
@@ -151,7 +151,12 @@ impl<'p> Session<'p> {
             step_sets: HashMap::new(),
             store,
         };
-        let mut warnings = definitions.warnings.clone();
+        let mut warnings: Vec<Diagnostic> = definitions
+            .warnings
+            .iter()
+            .filter(|warning| !is_elsewhere(warning, definitions, selection))
+            .cloned()
+            .collect();
         warnings.extend(world.store.warning().map(Diagnostic::warning));
         let mut session = Self { world, progress: Progress::default(), warnings, notes: Vec::new() };
         session.look()?;
@@ -368,6 +373,17 @@ impl Progress {
         }
         owned
     }
+}
+
+/// Is a warning about a step that this run has nothing to do with?
+fn is_elsewhere(warning: &Diagnostic, definitions: &Definitions, selection: &Selection) -> bool {
+    let model = &definitions.model;
+    let is_at = |span: Span, place: Span| span.file == place.file && place.start <= span.start && span.end <= place.end;
+    let concerns = |step: &crate::model::Step| {
+        warning.labels.iter().any(|label| is_at(label.span, step.span) || is_at(label.span, step.command_span))
+    };
+    let mut concerned = model.step_ids().filter(|step| concerns(model.step(*step))).peekable();
+    concerned.peek().is_some() && concerned.all(|step| !selection.order.contains(&step))
 }
 
 /// An artifact's files and links as a key of a step that reads their paths takes them.
