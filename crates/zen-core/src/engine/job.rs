@@ -99,7 +99,7 @@ pub(super) struct Work<'w> {
     pub(super) run: Option<RunId>,
     pub(super) control: &'w Control,
     pub(super) jobserver: Option<Jobserver>,
-    /// Which upstream outputs are in place: one at a time puts back those of a step.
+    /// Which steps' outputs were put back: one worker at a time does that for a step.
     in_place: Mutex<BTreeMap<StepId, Arc<Mutex<bool>>>>,
     /// Nothing new is to start, and so no further try either.
     pub(super) stopping: AtomicBool,
@@ -144,8 +144,8 @@ impl<'w> Work<'w> {
     /// Does the job, to its end.
     pub(super) fn run(&self, job: &Job, say: Say<'_>) -> Ended {
         match &job.task {
-            Task::Restore(record) => match self.restore(self.step(job.step), &record.artifacts, say) {
-                Ok(()) => Ended::Restored,
+            Task::Restore(record) => match self.put_in_place(job.step, &record.artifacts, say) {
+                Ok(_) => Ended::Restored,
                 Err(Stop::Ended(ended)) => ended,
                 Err(Stop::Failed(failure)) => Ended::Failed { failure, end: Box::default() },
             },
@@ -235,19 +235,9 @@ impl<'w> Work<'w> {
     /// Puts back the outputs of upstream steps that are not where they belong.
     fn put_upstream_in_place(&self, job: &Job, say: Say<'_>) -> Result<(), Stop> {
         for (upstream, settled) in job.upstream.iter().filter(|(_, settled)| !settled.in_place) {
-            let cell = {
-                let mut cells = self.in_place.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(cells.entry(*upstream).or_default())
-            };
-            let mut in_place = cell.lock().unwrap_or_else(PoisonError::into_inner);
-            if *in_place {
-                continue;
-            }
-            match self.restore(self.step(*upstream), &settled.artifacts, say) {
-                Ok(()) => {
-                    *in_place = true;
-                    say(Message::PutBack(*upstream));
-                }
+            match self.put_in_place(*upstream, &settled.artifacts, say) {
+                Ok(true) => say(Message::PutBack(*upstream)),
+                Ok(false) => {}
                 Err(Stop::Ended(Ended::Lost(what))) => {
                     return Err(Stop::Ended(Ended::UpstreamLost { upstream: *upstream, what }));
                 }
@@ -255,6 +245,22 @@ impl<'w> Work<'w> {
             }
         }
         Ok(())
+    }
+
+    /// Puts a cached step's outputs back, unless another worker has. The step's own worker and those of the steps that
+    /// read them may all want that at the same time.
+    fn put_in_place(&self, step: StepId, artifacts: &[Artifact], say: Say<'_>) -> Result<bool, Stop> {
+        let cell = {
+            let mut cells = self.in_place.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cells.entry(step).or_default())
+        };
+        let mut in_place = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        if *in_place {
+            return Ok(false);
+        }
+        self.restore(self.step(step), artifacts, say)?;
+        *in_place = true;
+        Ok(true)
     }
 }
 

@@ -319,6 +319,8 @@ impl<'r, 'w> Loop<'r, 'w> {
                     self.keys.insert(step, guard);
                 }
                 if !self.stopping {
+                    // What was waited for; where it cannot be read, the step runs.
+                    let _ = self.world.store.records.refresh();
                     let woken = self.decide_again(step);
                     self.take_up(scope, woken);
                 }
@@ -350,6 +352,8 @@ impl<'r, 'w> Loop<'r, 'w> {
                 self.mark_in_place(step);
                 self.restored.insert(self.place_in_plan(step), step);
                 self.say_restored();
+                let parked = self.parked.remove(&step).unwrap_or_default();
+                self.take_up(scope, parked);
             }
             Ended::Lost(what) => {
                 self.no_longer_restoring(step);
@@ -358,7 +362,12 @@ impl<'r, 'w> Loop<'r, 'w> {
             }
             Ended::UpstreamLost { upstream, what } => {
                 self.schedule.give_back(step);
-                self.run_after_all(scope, upstream, what);
+                if self.schedule.state(upstream) == State::Running {
+                    // Its own worker is about to find the same.
+                    self.parked.entry(upstream).or_default().push(step);
+                } else {
+                    self.run_after_all(scope, upstream, what);
+                }
             }
             Ended::InputsMoved => {
                 *self.looks.entry(step).or_default() += 1;
