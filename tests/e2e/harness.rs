@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -60,6 +61,23 @@ impl Workspace {
         workspace
     }
 
+    /// As [`Workspace::fixture`], with its crates built, once for all tests: what a test builds is the fixture itself,
+    /// not what it depends on.
+    pub fn built_fixture(name: &str) -> Self {
+        static BUILT: Mutex<()> = Mutex::new(());
+        let workspace = Self::fixture(name);
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-target"));
+        let cache = cache.to_str().expect("the path of the target folder is text");
+        let built = {
+            let _one_at_a_time = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+            workspace.program("cargo", &["build", "--quiet", "--target-dir", cache]).status()
+        };
+        assert!(built.expect("cargo starts").success(), "the fixture {name} can be built");
+        let copied = Command::new("cp").arg("-a").arg(cache).arg(workspace.path("target")).status();
+        assert!(copied.expect("cp starts").success(), "the target folder can be copied");
+        workspace
+    }
+
     /// A second workspace with the same files at another place, with everything that zen keeps.
     pub fn clone_elsewhere(&self) -> Self {
         let mut other = Self::bare();
@@ -97,6 +115,21 @@ impl Workspace {
         self.path(path).symlink_metadata().is_ok()
     }
 
+    /// Every file and symlink below a folder, sorted; none if it is not there.
+    pub fn files_below(&self, folder: &str) -> Vec<PathBuf> {
+        fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.expect("the folder can be listed").path();
+                let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+                if is_folder { collect(&path, found) } else { found.push(path) }
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.path(folder), &mut found);
+        found.sort();
+        found
+    }
+
     /// Replaces a text that must be in the file.
     pub fn edit(&self, path: &str, from: &str, to: &str) {
         let text = self.read(path);
@@ -106,7 +139,12 @@ impl Workspace {
 
     /// The command line `cargo-zen ARGS…`, in the root, in an environment without what the outer run set.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-zen"));
+        self.program(env!("CARGO_BIN_EXE_cargo-zen"), args)
+    }
+
+    /// Another program's command line, in the same folder and environment.
+    pub fn program(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(&self.root);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy().into_owned();

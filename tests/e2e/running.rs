@@ -1,0 +1,151 @@
+//! `cargo-zen` while it runs: what it has said so far, signals, and what holds a step back until a test lets it go.
+//! Knows no behaviour.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use crate::harness::{Outcome, Workspace};
+
+/// A started `cargo-zen`. It is killed if the test ends before it.
+pub struct Running {
+    child: Child,
+    lines: Receiver<(bool, String)>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Holds steps back that read a line from it (`read line < "$GO"`), until they are let go.
+pub struct Gate {
+    file: File,
+}
+
+impl Workspace {
+    /// Starts `cargo-zen run ARGS…` with JSON messages.
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(&[&["run", "--message-format", "json"], args].concat()))
+    }
+
+    /// A new gate; its path is in the variable `name` (which the tables must pass on by `pass-env`).
+    pub fn gate(&mut self, name: &str) -> Gate {
+        let path = self.fifo(name);
+        // For both directions: then neither opening nor writing waits for the step.
+        Gate { file: OpenOptions::new().read(true).write(true).open(path).expect("a FIFO can be opened") }
+    }
+
+    /// A new FIFO; its path is in the variable `name`.
+    pub fn fifo(&mut self, name: &str) -> PathBuf {
+        let path = self.named_path(name);
+        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo starts");
+        assert!(made.success(), "a FIFO can be made");
+        path
+    }
+
+    /// A path beside the workspace; it is in the variable `name`.
+    pub fn named_path(&mut self, name: &str) -> PathBuf {
+        let path = self.beside(name);
+        self.env.insert(name.to_owned(), path.to_str().expect("temporary folders have plain names").to_owned());
+        path
+    }
+
+    /// The lines of a file that steps append to by its variable; none if it is not there.
+    pub fn lines_of(&self, name: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.env[name]).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Gate {
+    /// Lets one step go.
+    pub fn open(&mut self) {
+        self.file.write_all(b"\n").expect("a FIFO takes a line");
+    }
+}
+
+impl Running {
+    /// Starts a command that says what it does on its standard streams.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("cargo-zen starts");
+        let (sender, lines) = channel();
+        let stdout = Box::new(child.stdout.take().expect("it is piped")) as Box<dyn Read + Send>;
+        let stderr = Box::new(child.stderr.take().expect("it is piped")) as Box<dyn Read + Send>;
+        for (is_stdout, stream) in [(true, stdout), (false, stderr)] {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                    let _ = sender.send((is_stdout, String::from_utf8_lossy(&line).into_owned()));
+                }
+            });
+        }
+        Self { child, lines, stdout: String::new(), stderr: String::new() }
+    }
+
+    /// Waits for a line that holds all of `parts`, on either stream. It must come before the process ends.
+    pub fn until(&mut self, parts: &[&str]) {
+        loop {
+            let Ok((is_stdout, line)) = self.lines.recv() else {
+                panic!("no line with {parts:?} came; standard output:\n{}\nerror:\n{}", self.stdout, self.stderr);
+            };
+            self.keep(is_stdout, &line);
+            if parts.iter().all(|part| line.contains(part)) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a step printed `text`.
+    pub fn until_printed(&mut self, text: &str) {
+        self.until(&["\"step-output\"", text]);
+    }
+
+    /// Waits until a step ended.
+    pub fn until_finished(&mut self, step: &str, outcome: &str) {
+        self.until(&["\"step-finished\"", &format!("/{step}\""), &format!("\"outcome\":\"{outcome}\"")]);
+    }
+
+    /// Sends a signal (`INT`, `TERM`, `KILL`) to the process, and to it alone.
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status().expect("kill starts");
+        assert!(sent.success(), "the process {id} must still be there");
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> (ExitStatus, Outcome) {
+        let status = self.child.wait().expect("it can be waited for");
+        // Steps have pipes of their own: its end is the end of these.
+        while let Ok((is_stdout, line)) = self.lines.recv() {
+            self.keep(is_stdout, &line);
+        }
+        let stdout = std::mem::take(&mut self.stdout);
+        let messages = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        (status, Outcome { code: status.code(), stdout, stderr: std::mem::take(&mut self.stderr), messages })
+    }
+
+    /// As [`Running::end`], and it must have succeeded.
+    pub fn end_ok(self) -> Outcome {
+        let (status, outcome) = self.end();
+        assert!(status.success(), "it must succeed; standard error:\n{}", outcome.stderr);
+        outcome
+    }
+
+    fn keep(&mut self, is_stdout: bool, line: &str) {
+        let text = if is_stdout { &mut self.stdout } else { &mut self.stderr };
+        text.push_str(line);
+        text.push('\n');
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
