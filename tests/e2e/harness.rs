@@ -61,19 +61,18 @@ impl Workspace {
         workspace
     }
 
-    /// As [`Workspace::fixture`], with its crates built, once for all tests: what a test builds is the fixture itself,
-    /// not what it depends on.
+    /// As [`Workspace::fixture`], with a target folder in which the fixture was built where it lies in the repository:
+    /// what a test has to build are the fixture's own crates, not what they depend on.
     pub fn built_fixture(name: &str) -> Self {
-        static BUILT: Mutex<()> = Mutex::new(());
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let workspace = Self::fixture(name);
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-target"));
-        let cache = cache.to_str().expect("the path of the target folder is text");
-        let built = {
-            let _one_at_a_time = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-            workspace.program("cargo", &["build", "--quiet", "--target-dir", cache]).status()
-        };
+        let manifest = format!("{}/../../fixtures/{name}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+        let cache = format!("{}/{name}-target", env!("CARGO_TARGET_TMPDIR"));
+        let args = ["build", "--quiet", "--locked", "--manifest-path", &manifest, "--target-dir", &cache];
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = workspace.program("cargo", &args).status();
         assert!(built.expect("cargo starts").success(), "the fixture {name} can be built");
-        let copied = Command::new("cp").arg("-a").arg(cache).arg(workspace.path("target")).status();
+        let copied = Command::new("cp").args(["-a", &cache]).arg(workspace.path("target")).status();
         assert!(copied.expect("cp starts").success(), "the target folder can be copied");
         workspace
     }
