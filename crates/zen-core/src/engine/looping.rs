@@ -48,7 +48,8 @@ pub(super) struct Loop<'r, 'w> {
     stopping: bool,
     stopped: Option<Signal>,
     kill_at: Option<Instant>,
-    waiters: usize,
+    /// Steps whose key another process holds: a thread waits for each.
+    waiting: BTreeSet<StepId>,
     failed_late: bool,
     ran_something: bool,
 }
@@ -88,7 +89,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             stopping: false,
             stopped: None,
             kill_at: None,
-            waiters: 0,
+            waiting: BTreeSet::new(),
             failed_late: false,
             ran_something: false,
         }
@@ -106,7 +107,8 @@ impl<'r, 'w> Loop<'r, 'w> {
             {
                 self.start(scope, step);
             }
-            if self.schedule.running() == 0 && self.waiters == 0 && (self.stopping || self.schedule.is_finished()) {
+            if self.schedule.running() == 0 && self.waiting.is_empty() && (self.stopping || self.schedule.is_finished())
+            {
                 break;
             }
             match self.receive(messages) {
@@ -216,6 +218,9 @@ impl<'r, 'w> Loop<'r, 'w> {
     where
         'w: 's,
     {
+        if self.waiting.contains(&step) {
+            return;
+        }
         let decided = &self.progress.decided[&step];
         let definition = self.world.definitions.model.step(step);
         let is_cached = self.world.disabled(step, definition).is_none();
@@ -258,7 +263,7 @@ impl<'r, 'w> Loop<'r, 'w> {
     {
         let on = format!("step `{}`", self.world.definitions.model.step(step).display_id);
         self.listener.event(&Event::Blocking { on, holder: Some(holder) });
-        self.waiters += 1;
+        self.waiting.insert(step);
         let (world, control, sender) = (self.world, self.work.control, self.sender.clone());
         scope.spawn(move || {
             let guard = locks::wait_key(world, control, key);
@@ -314,7 +319,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             Message::LeavePool { step, pool } => self.schedule.leave_pool(step, &pool),
             Message::PutBack(step) => self.put_back(step),
             Message::KeyLocked { step, guard } => {
-                self.waiters -= 1;
+                self.waiting.remove(&step);
                 if let Some(guard) = guard {
                     self.keys.insert(step, guard);
                 }
