@@ -27,6 +27,16 @@ use crate::load::Loaded;
 use crate::shell::Shell;
 
 fn main() -> ExitCode {
+    // The panic's own message, with its place, is on standard error by then.
+    std::panic::catch_unwind(command_line).unwrap_or_else(|_| {
+        let mut shell = Shell::plain();
+        shell.error("internal error: this is a bug in cargo zen");
+        shell.help("report it with the lines above; what was recorded before stays right");
+        Exit::Internal.into()
+    })
+}
+
+fn command_line() -> ExitCode {
     let args = without_subcommand_name(std::env::args_os());
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
