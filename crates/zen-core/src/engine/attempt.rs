@@ -11,6 +11,7 @@ use super::build::{self, Built};
 use super::job::{Ended, Job, Message, Say, Stop, Work, chain};
 use super::locks;
 use super::observe::{self, Stamps, View};
+use super::upstream::Borrowed;
 use crate::artifact::{Artifact, Key, Node};
 use crate::decide::Why;
 use crate::diag::Diagnostic;
@@ -22,6 +23,7 @@ use crate::place::{PlaceError, Replaced};
 use crate::process::jobserver::Jobserver;
 use crate::process::{self, Exit, GRACE, JobId, Spec, Stdout};
 use crate::render::{Values, command_words, render_text};
+use crate::scan::Content;
 use crate::scan::walk::SetSpec;
 use crate::store::Objects;
 
@@ -35,6 +37,8 @@ pub(super) struct Attempt<'a, 'w> {
     /// Its key, or why it must not be recorded.
     pub(super) key: Result<Key, String>,
     before: Stamps,
+    /// Others' outputs that it reads, as they were before it started; `None`: they were not what they should be.
+    borrowed: Option<Borrowed>,
     /// What it printed.
     pub(super) log: Vec<u8>,
     pub(super) exit_code: Option<i32>,
@@ -45,11 +49,12 @@ impl<'a, 'w> Attempt<'a, 'w> {
     pub(super) fn new(work: &'a Work<'w>, job: &'a Job, key: Result<Key, String>, say: Say<'a>) -> Self {
         let specs = work.world.specs_of(job.step);
         let (before, log, exit_code, started) = (Vec::new(), Vec::new(), None, None);
-        Self { work, job, step: work.step(job.step), say, specs, key, before, log, exit_code, started }
+        Self { work, job, step: work.step(job.step), say, specs, key, before, borrowed: None, log, exit_code, started }
     }
 
     /// States the inputs: are they still those that the step was decided on?
     pub(super) fn check_inputs(&mut self, look_no_more: bool) -> Result<(), Stop> {
+        self.borrowed = self.work.borrowed(self.job).ok();
         self.before = self.stamps_now();
         if self.before == self.job.stamps {
             return Ok(());
@@ -93,15 +98,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
     }
 
     fn check_inputs_held_still(&mut self) {
-        let after = self.stamps_now();
-        let Some(path) = observe::first_difference(&self.before, &after) else { return };
-        // Stamps moved; did contents?
-        let world = self.work.world;
-        let seen = world.scanner.observe(world.request(&self.specs));
-        let now = View { seen: Arc::new(seen), sets: (0..self.specs.len()).collect() };
-        if observe::same_content(&self.job.view, &now, &self.job.owned) {
-            return;
-        }
+        let Some(path) = self.first_that_moved() else { return };
         self.refuse(format!("`{path}` changed while the step ran"));
         let name = &self.step.display_id;
         self.event(Event::Warning(
@@ -111,22 +108,51 @@ impl<'a, 'w> Attempt<'a, 'w> {
         ));
     }
 
+    fn first_that_moved(&self) -> Option<RelPath> {
+        let after = self.stamps_now();
+        if let Some(path) = observe::first_difference(&self.before, &after)
+            && !(observe::is_inode_alone(&self.before, &after) && self.has_same_content())
+        {
+            return Some(path);
+        }
+        match (&self.borrowed, self.work.borrowed(self.job)) {
+            (Some(before), Ok(after)) => before.first_difference(&after),
+            (_, Err(path)) => Some(path),
+            (None, Ok(after)) => after.first_difference(&Borrowed::default()),
+        }
+    }
+
+    fn has_same_content(&self) -> bool {
+        let world = self.work.world;
+        let seen = world.scanner.observe(world.request(&self.specs));
+        let now = View { seen: Arc::new(seen), sets: (0..self.specs.len()).collect() };
+        observe::same_content(&self.job.view, &now, &self.job.owned)
+    }
+
     /// A file that a glob found on disk may turn out to be the output of a step of this run that this one does not wait
     /// for: then what was read depends on who came first.
     fn check_nobody_else_made_inputs(&mut self) {
         let (world, job) = (self.work.world, self.job);
         let model = &world.definitions.model;
-        let read = job.view.sets.iter().flat_map(|set| job.view.seen.members(*set)).map(|seen| &seen.path);
-        let read = read.filter(|path| !job.owned.iter().any(|place| place.owns(path)));
-        let found =
-            read.flat_map(|path| world.definitions.graph.owners(path).into_iter().map(move |owner| (path, owner)));
-        let in_run =
-            |(_, (step, _)): &(&RelPath, (StepId, usize))| *step != job.step && world.step_sets.contains_key(step);
-        let Some((path, (maker, output))) = found.filter(in_run).min_by_key(|(path, _)| *path) else { return };
+        let read = job.view.sets.iter().flat_map(|set| job.view.seen.members(*set));
+        let read = read.filter(|seen| !job.owned.iter().any(|place| place.owns(&seen.path)));
+        let is_other = |step: StepId| step != job.step && world.step_sets.contains_key(&step);
+        let found = read.filter_map(|seen| {
+            let owners = match seen.content {
+                Content::Link { .. } => world.owners_behind(&seen.path),
+                Content::File { .. } | Content::Unusable(_) => world.definitions.graph.owners(&seen.path),
+            };
+            let is_awaited = |(step, _): &(StepId, usize)| job.upstream.iter().any(|(upstream, _)| upstream == step);
+            let is_link = matches!(seen.content, Content::Link { .. });
+            // A link is read through at once: that its target's maker is waited for is not enough.
+            let owner = owners.into_iter().find(|owner| is_other(owner.0) && (is_link || !is_awaited(owner)));
+            owner.map(|owner| (&seen.path, owner))
+        });
+        let Some((path, (maker, output))) = found.min_by_key(|(path, _)| *path) else { return };
         let (maker, name) = (model.step(maker), &self.step.display_id);
         let reference = format!("{}.{}", maker.name, maker.outputs[output].name);
         let warning = Diagnostic::warning(format!(
-            "step `{name}` reads `{path}`, which step `{}` makes, and does not wait for it: it is not recorded",
+            "step `{name}` reads `{path}`, which step `{}` makes, and does not refer to it: it is not recorded",
             maker.display_id
         ))
         .at(self.step.span, "reads it")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
@@ -100,7 +100,7 @@ pub(super) struct Work<'w> {
     pub(super) control: &'w Control,
     pub(super) jobserver: Option<Jobserver>,
     /// Which steps' outputs were put back: one worker at a time does that for a step.
-    in_place: Mutex<BTreeMap<StepId, Arc<Mutex<bool>>>>,
+    pub(super) in_place: Mutex<BTreeMap<StepId, Arc<Mutex<bool>>>>,
     /// Nothing new is to start, and so no further try either.
     pub(super) stopping: AtomicBool,
     /// Part of the names of what is moved to `replaced/`.
@@ -144,7 +144,7 @@ impl<'w> Work<'w> {
     /// Does the job, to its end.
     pub(super) fn run(&self, job: &Job, say: Say<'_>) -> Ended {
         match &job.task {
-            Task::Restore(record) => match self.put_in_place(job.step, &record.artifacts, say) {
+            Task::Restore(record) => match self.put_in_place(job.step, &record.artifacts, false, say) {
                 Ok(_) => Ended::Restored,
                 Err(Stop::Ended(ended)) => ended,
                 Err(Stop::Failed(failure)) => Ended::Failed { failure, end: Box::default() },
@@ -183,7 +183,7 @@ impl<'w> Work<'w> {
     }
 
     /// Puts a step's outputs in place, and notes that they are zen's.
-    fn restore(&self, step: &Step, artifacts: &[Artifact], say: Say<'_>) -> Result<(), Stop> {
+    pub(super) fn restore(&self, step: &Step, artifacts: &[Artifact], say: Say<'_>) -> Result<(), Stop> {
         let places = self.world.places();
         let mut replaced = Replaced::new(self.stamp.clone());
         let own = |path: &RelPath, node: &Node| self.world.is_own(path, node);
@@ -230,37 +230,6 @@ impl<'w> Work<'w> {
     pub(super) fn shown(&self, path: &std::path::Path) -> String {
         let root = &self.world.project.workspace.root;
         RelPath::from_absolute(root, path).map_or_else(|| path.display().to_string(), |path| path.to_string())
-    }
-
-    /// Puts back the outputs of upstream steps that are not where they belong.
-    fn put_upstream_in_place(&self, job: &Job, say: Say<'_>) -> Result<(), Stop> {
-        for (upstream, settled) in job.upstream.iter().filter(|(_, settled)| !settled.in_place) {
-            match self.put_in_place(*upstream, &settled.artifacts, say) {
-                Ok(true) => say(Message::PutBack(*upstream)),
-                Ok(false) => {}
-                Err(Stop::Ended(Ended::Lost(what))) => {
-                    return Err(Stop::Ended(Ended::UpstreamLost { upstream: *upstream, what }));
-                }
-                Err(stop) => return Err(stop),
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts a cached step's outputs back, unless another worker has. The step's own worker and those of the steps that
-    /// read them may all want that at the same time.
-    fn put_in_place(&self, step: StepId, artifacts: &[Artifact], say: Say<'_>) -> Result<bool, Stop> {
-        let cell = {
-            let mut cells = self.in_place.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(cells.entry(step).or_default())
-        };
-        let mut in_place = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        if *in_place {
-            return Ok(false);
-        }
-        self.restore(self.step(step), artifacts, say)?;
-        *in_place = true;
-        Ok(true)
     }
 }
 

@@ -16,6 +16,7 @@ mod observe;
 mod run;
 mod session;
 mod settle;
+mod upstream;
 
 use std::collections::BTreeSet;
 use std::io;

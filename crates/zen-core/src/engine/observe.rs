@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::glob::{PathSet, Pattern};
 use crate::graph::words;
 use crate::key::{self, Files, SourceFile};
-use crate::model::{InputSource, Place, Step};
+use crate::model::{Command, InputSource, Place, Step};
 use crate::path::RelPath;
 use crate::scan::stamp::Stamp;
 use crate::scan::walk::{Kind, Request, Seen, SetSpec};
@@ -231,6 +231,16 @@ pub(super) fn same_content(a: &View, b: &View, outputs: &[Place]) -> bool {
     contents(a) == contents(b)
 }
 
+/// Do the two differ in nothing but the time of the last change of inodes? That moves when somebody links to a file or
+/// changes its mode, and nothing is written.
+pub(super) fn is_inode_alone(before: &Stamps, after: &Stamps) -> bool {
+    before.len() == after.len()
+        && before.iter().zip(after).all(|(a, b)| {
+            let same_inode = Stamp { ctime: 0, mode: 0, ..a.1 } == Stamp { ctime: 0, mode: 0, ..b.1 };
+            a.0 == b.0 && a.2 == b.2 && same_inode
+        })
+}
+
 /// The first path of two lists that is not the same in both.
 pub(super) fn first_difference(before: &Stamps, after: &Stamps) -> Option<RelPath> {
     let different = before.iter().zip(after).find(|(a, b)| a != b);
@@ -355,7 +365,12 @@ pub(super) fn left_out(
 
 /// The paths that words of the command name, if files are there: looked up from `cwd`.
 fn named_files(step: &Step) -> Vec<RelPath> {
-    let texts = words(&step.command).into_iter().map(|word| word.text);
+    // A shell may be a script of the workspace.
+    let shell: &[String] = match &step.command {
+        Command::Shell { shell: Some(shell), .. } => shell,
+        _ => &[],
+    };
+    let texts = words(step).into_iter().map(|word| word.text).chain(shell.iter().cloned());
     let paths = texts.filter_map(|text| step.cwd.join(text).ok());
     let mut files: Vec<RelPath> = paths.filter(|path| !path.is_root() && !path.is_outside()).collect();
     files.sort_unstable();

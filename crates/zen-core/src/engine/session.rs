@@ -12,6 +12,7 @@ use super::{Definitions, EngineError, Options, Project};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
 use crate::decide::{Decision, Why};
 use crate::diag::{Diagnostic, Severity, Span};
+use crate::digest::{Digest, FieldHasher};
 use crate::environment::undeclared_variables;
 use crate::event::Reused;
 use crate::graph::{EdgeKind, Selection};
@@ -330,6 +331,22 @@ impl World<'_> {
         self.ledger.is_own(path, node) || matches!(node, Node::File { digest, .. } if self.store.read(*digest).is_ok())
     }
 
+    /// The declared outputs that somebody reads who follows the link at `path`: what it leads to, and what lies below.
+    pub(super) fn owners_behind(&self, path: &RelPath) -> Vec<(StepId, usize)> {
+        let root = &self.project.workspace.root;
+        let target = path.to_path(root).canonicalize().ok().and_then(|to| RelPath::from_absolute(root, &to));
+        let Some(target) = target else { return Vec::new() };
+        let mut owners = self.definitions.graph.owners(&target);
+        let model = &self.definitions.model;
+        for step in &self.selection.order {
+            let below = |(at, output): (usize, &crate::model::Output)| {
+                output.place.root().starts_with(&target).then_some((*step, at))
+            };
+            owners.extend(model.step(*step).outputs.iter().enumerate().filter_map(below));
+        }
+        owners
+    }
+
     /// What ran when.
     pub fn history(&self) -> History {
         History::new(&self.zen_dir.join("runs"))
@@ -365,7 +382,10 @@ impl Progress {
         for (from, output) in world.upstream_outputs(step) {
             let place = &model.step(from).outputs[output].place;
             let files = if settled {
-                self.settled.get(&from).map(|settled| files_at(place, &settled.artifacts[output])).unwrap_or_default()
+                self.settled
+                    .get(&from)
+                    .map(|settled| files_at(world, place, &settled.artifacts[output]))
+                    .unwrap_or_default()
             } else {
                 Vec::new()
             };
@@ -387,7 +407,38 @@ fn is_elsewhere(warning: &Diagnostic, definitions: &Definitions, selection: &Sel
 }
 
 /// An artifact's files and links as a key of a step that reads their paths takes them.
-fn files_at(place: &Place, artifact: &Artifact) -> Vec<(RelPath, crate::digest::Digest)> {
+fn files_at(world: &World<'_>, place: &Place, artifact: &Artifact) -> Vec<(RelPath, Digest)> {
+    let linked: HashMap<RelPath, Option<Digest>> = linked(world, place, artifact).into_iter().collect();
     let entries = artifact.entries.iter().filter(|entry| !matches!(entry.node, Node::Folder));
-    entries.map(|entry| (place.root().under(&entry.path), entry.node.digest())).collect()
+    let digests = entries.map(|entry| {
+        let path = place.root().under(&entry.path);
+        let digest = match linked.get(&path) {
+            Some(content) => with_linked(entry.node.digest(), [content]),
+            None => entry.node.digest(),
+        };
+        (path, digest)
+    });
+    digests.collect()
+}
+
+/// What links of an artifact lead to in the workspace, where that is not part of the artifact itself.
+pub(super) fn linked(world: &World<'_>, place: &Place, artifact: &Artifact) -> Vec<(RelPath, Option<Digest>)> {
+    let outward = artifact.entries.iter().filter_map(|entry| {
+        let Node::Link { target } = &entry.node else { return None };
+        let path = place.root().under(&entry.path);
+        let to = path.parent()?.join(target).ok()?;
+        let is_within = artifact.entries.iter().any(|other| place.root().under(&other.path) == to);
+        (!is_within).then_some((path, to))
+    });
+    outward.map(|(path, to)| (path, world.scanner.content_behind(&to, &world.left_out))).collect()
+}
+
+/// A digest together with those of what links lead to.
+pub(super) fn with_linked<'d>(digest: Digest, linked: impl IntoIterator<Item = &'d Option<Digest>>) -> Digest {
+    let mut hasher = FieldHasher::new("zen with links 1");
+    hasher.field(&digest.0);
+    for content in linked {
+        hasher.field(content.as_ref().map_or(&[][..], |content| &content.0));
+    }
+    hasher.finish()
 }

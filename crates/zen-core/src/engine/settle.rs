@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::observe::{self, View};
-use super::session::{Decided, Progress, Session, Settled, World, reused};
+use super::session::{Decided, Progress, Session, Settled, World, linked, reused, with_linked};
 use crate::artifact::{Key, Node, Record};
 use crate::decide::{Decision, Known, Why, decide};
 use crate::event::Planned;
@@ -123,7 +123,10 @@ impl Progress {
         let root = declared.place.root();
         Ok(ArtifactInput {
             step: upstream.display_id.clone(),
-            digest: settled.artifacts[output].digest(),
+            digest: match &*linked(world, &declared.place, &settled.artifacts[output]) {
+                [] => settled.artifacts[output].digest(),
+                links => with_linked(settled.artifacts[output].digest(), links.iter().map(|(_, content)| content)),
+            },
             production: settled.production,
             by_identity: !declared.content_hash,
             place: if declared.place_is_ours {

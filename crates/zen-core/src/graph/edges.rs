@@ -64,7 +64,7 @@ impl<'a> Finder<'a> {
                 }
             }
         }
-        for word in words(&step.command) {
+        for word in words(step) {
             let Ok(path) = step.cwd.join(&word.text) else { continue };
             for at in places.around(&path).into_iter().filter(|at| places.all[*at].pattern.matches(&path)) {
                 found.entry(at).or_insert((Via::Word, word.span));

@@ -1,8 +1,9 @@
 //! The words of a command that may name a file. Knows no paths and no shell beyond where a word ends.
 
 use crate::diag::Span;
-use crate::model::Command;
-use crate::model::template::{Part, Template};
+use crate::model::template::{Part, Placeholder, Template};
+use crate::model::{Command, Step};
+use crate::value::Value;
 
 /// A word without placeholders, and where the string that holds it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,24 +14,35 @@ pub struct Word {
     pub span: Span,
 }
 
-/// The words of a shell string, or the elements of a list, that hold no placeholder, in order. Options are no words.
-pub fn words(command: &Command) -> Vec<Word> {
+/// The words of a step's shell string, or the elements of its list, in order: with the values of parameters, and without
+/// those that hold another placeholder. Options are no words.
+pub fn words(step: &Step) -> Vec<Word> {
     let mut found = Vec::new();
-    match command {
-        Command::Shell { script, .. } => split(script, &mut found),
-        Command::Argv(args) | Command::Target { args, .. } => found.extend(args.iter().filter_map(whole)),
+    match &step.command {
+        Command::Shell { script, .. } => split(script, step, &mut found),
+        Command::Argv(args) | Command::Target { args, .. } => {
+            found.extend(args.iter().filter_map(|arg| whole(arg, step)));
+        }
         Command::Build(_) => {}
     }
     found.retain(|word| !word.text.is_empty() && !word.text.starts_with('-'));
     found
 }
 
-fn whole(arg: &Template) -> Option<Word> {
+fn value(placeholder: &Placeholder, step: &Step) -> Option<String> {
+    match placeholder {
+        Placeholder::Param(name) => step.params.get(name).map(Value::to_text),
+        Placeholder::Pipeline(name) => step.pipeline_params.get(name).map(Value::to_text),
+        Placeholder::Input(_) | Placeholder::Output(_) | Placeholder::Args => None,
+    }
+}
+
+fn whole(arg: &Template, step: &Step) -> Option<Word> {
     let mut text = String::new();
     for part in &arg.parts {
         match part {
             Part::Text(more) => text.push_str(more),
-            Part::Placeholder(_) => return None,
+            Part::Placeholder(placeholder) => text.push_str(&value(placeholder, step)?),
         }
     }
     Some(Word { text, span: arg.span })
@@ -38,7 +50,7 @@ fn whole(arg: &Template) -> Option<Word> {
 
 /// Two readings at once: with quotes a word may hold spaces (`'a b.txt'`), and what stands in quotes may be a command
 /// itself (`"$(cat a.txt)"`). A word too many costs nothing unless a file is called so.
-fn split(script: &Template, found: &mut Vec<Word>) {
+fn split(script: &Template, step: &Step, found: &mut Vec<Word>) {
     // `None`: what is being read holds a placeholder.
     let (mut word, mut piece) = (Some(String::new()), Some(String::new()));
     let mut end = |text: &mut Option<String>| {
@@ -51,9 +63,19 @@ fn split(script: &Template, found: &mut Vec<Word>) {
     };
     let (mut quote, mut escaped) = (None, false);
     for part in &script.parts {
-        let Part::Text(text) = part else {
-            (word, piece) = (None, None);
-            continue;
+        let text = match part {
+            Part::Text(text) => text,
+            // It is quoted where it is put in: one word, whatever it holds.
+            Part::Placeholder(placeholder) => match value(placeholder, step) {
+                Some(value) => {
+                    [&mut word, &mut piece].into_iter().flatten().for_each(|text| text.push_str(&value));
+                    continue;
+                }
+                None => {
+                    (word, piece) = (None, None);
+                    continue;
+                }
+            },
         };
         for c in text.chars() {
             let is_literal = std::mem::replace(&mut escaped, false);
@@ -87,11 +109,24 @@ fn is_between(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::template;
+    use super::super::testing::{Tables, template};
     use super::*;
 
     fn texts(command: &Command) -> Vec<String> {
-        words(command).into_iter().map(|word| word.text).collect()
+        let mut house = Tables::new();
+        let step = house.step("p", "s");
+        house.at(step).command = command.clone();
+        house.at(step).params = [("known".to_owned(), Value::String("a b.csv".to_owned()))].into();
+        words(house.at(step)).into_iter().map(|word| word.text).collect()
+    }
+
+    #[test]
+    fn parameters_are_read_with_their_values() {
+        let script = template("cat {{ params.known }} data/{{ params.known }}");
+        let command = Command::Shell { script, shell: None };
+        assert_eq!(texts(&command), ["cat", "a b.csv", "data/a b.csv"]);
+        let command = Command::Argv(["cat", "x/{{ params.known }}"].map(template).into());
+        assert_eq!(texts(&command), ["cat", "x/a b.csv"]);
     }
 
     #[test]

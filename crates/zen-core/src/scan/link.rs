@@ -26,6 +26,13 @@ struct Linked<'a> {
     digests: &'a dyn Digests,
 }
 
+/// The content of what lies at `path`, links followed; `None` if nothing of the workspace does, or it cannot be read.
+pub(super) fn behind(root: &Path, path: &RelPath, left_out: &[RelPath], digests: &dyn Digests) -> Option<Digest> {
+    let to = path.to_path(root).canonicalize().ok().filter(|to| to.starts_with(root))?;
+    let linked = Linked { root, left_out: left_out.iter().map(|path| path.to_path(root)).collect(), digests };
+    linked.content(&to, &mut BTreeSet::new()).ok()
+}
+
 impl Linked<'_> {
     fn try_follow(&self, path: &RelPath) -> io::Result<Content> {
         let absolute = path.to_path(self.root);

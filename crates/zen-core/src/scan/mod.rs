@@ -171,6 +171,11 @@ impl Scanner {
         link::follow(&self.root, path, left_out, self)
     }
 
+    /// The content of what lies at `path`, file or folder, links followed; `None` if nothing of the workspace does.
+    pub fn content_behind(&self, path: &RelPath, left_out: &[RelPath]) -> Option<Digest> {
+        link::behind(&self.root, path, left_out, self)
+    }
+
     /// The entries that must be looked at: those old enough for their stamp to be trusted afterwards, and the others.
     fn split_by_age(&self, seen: &[Seen]) -> (Vec<usize>, Vec<usize>) {
         let unknown: Vec<usize> = (0..seen.len())
