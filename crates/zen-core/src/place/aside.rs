@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::inspect::tree;
-use super::{Own, PlaceError, Places, Replaced, TEMPORARY, failed, make_parent, relocate, remove_tree, stat};
+use super::{Own, PlaceError, Places, Replaced, TEMPORARY, failed, make_parent, open_up, relocate, remove_tree, stat};
 use crate::artifact::{Artifact, Node};
 use crate::digest::Digest;
 use crate::model::{Output, Place};
@@ -183,6 +183,11 @@ impl<'a> Places<'a> {
             return self.state_again(found.iter().zip(&nodes).map(|(found, node)| (path_of(&found.path), node)));
         }
         let mut back = Vec::new();
+        // Folders that nobody may write to would keep what is in them.
+        open_up(&old.disk).map_err(|error| failed(&old.disk, "opened", error))?;
+        if stat(&place)?.is_some() {
+            open_up(&place).map_err(|error| failed(&place, "opened", error))?;
+        }
         // Children before their folders.
         for (found, node) in found.iter().zip(&nodes).rev() {
             let path = path_of(&found.path);
@@ -222,7 +227,14 @@ impl SetAside<'_> {
                 let area = format!("{}{}", if in_zen { 'z' } else { 'w' }, below.components().count());
                 let mut to = below.to_path(&folder.join(area));
                 make_parent(&to)?;
-                match fs::rename(&disk, &to) {
+                let moved = match fs::rename(&disk, &to) {
+                    // Moving a folder changes its `..`: it must be writable itself.
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied && open_up(&disk).unwrap_or(false) => {
+                        fs::rename(&disk, &to)
+                    }
+                    moved => moved,
+                };
+                match moved {
                     Err(error) if error.kind() == ErrorKind::CrossesDevices => {
                         to = self.rename_beside(&folder, &path, &disk)?;
                     }

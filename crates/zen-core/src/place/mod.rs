@@ -313,7 +313,35 @@ fn remove_tree(disk: &Path) -> io::Result<()> {
     };
     match removed {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // A step may have left folders that nobody may write to.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && open_up(disk)? => remove_tree(disk),
         removed => removed,
+    }
+}
+
+/// Lets the owner write to the folders at and below `disk`; links are not followed. Says whether that changed anything.
+fn open_up(disk: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = fs::symlink_metadata(disk)?;
+        if !metadata.is_dir() {
+            return Ok(false);
+        }
+        let mode = metadata.permissions().mode();
+        let mut changed = mode & 0o700 != 0o700;
+        if changed {
+            fs::set_permissions(disk, fs::Permissions::from_mode(mode | 0o700))?;
+        }
+        for entry in fs::read_dir(disk)? {
+            changed |= open_up(&entry?.path())?;
+        }
+        Ok(changed)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = disk;
+        Ok(false)
     }
 }
 

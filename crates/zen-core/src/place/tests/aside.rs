@@ -245,3 +245,24 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn folders_that_nobody_may_write_to_do_not_stand_in_the_way() {
+    let world = World::new();
+    let outputs = [output("d")];
+    let lock = || {
+        for folder in ["d/ro", "d"] {
+            fs::set_permissions(world.at(folder), Permissions::from_mode(0o555)).unwrap();
+        }
+    };
+    world.write("d/ro/f", "old");
+    lock();
+    run(&world, &outputs, || {
+        world.write("d/ro/f", "new");
+        lock();
+    });
+    assert_eq!(fs::read_to_string(world.at("d/ro/f")).unwrap(), "new");
+    // As root nothing was denied; that the way is opened is the same for all.
+    assert!(open_up(&world.at("d")).unwrap() || world.at("d").metadata().unwrap().permissions().mode() & 0o200 != 0);
+    assert!(!open_up(&world.at("d")).unwrap(), "all is open now");
+}
