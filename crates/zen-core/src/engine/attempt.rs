@@ -111,7 +111,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
     fn first_that_moved(&self) -> Option<RelPath> {
         let after = self.stamps_now();
         if let Some(path) = observe::first_difference(&self.before, &after)
-            && !(observe::is_inode_alone(&self.before, &after) && self.has_same_content())
+            && !self.has_same_content()
         {
             return Some(path);
         }

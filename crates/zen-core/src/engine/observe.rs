@@ -231,16 +231,6 @@ pub(super) fn same_content(a: &View, b: &View, outputs: &[Place]) -> bool {
     contents(a) == contents(b)
 }
 
-/// Do the two differ in nothing but the time of the last change of inodes? That moves when somebody links to a file or
-/// changes its mode, and nothing is written.
-pub(super) fn is_inode_alone(before: &Stamps, after: &Stamps) -> bool {
-    before.len() == after.len()
-        && before.iter().zip(after).all(|(a, b)| {
-            let same_inode = Stamp { ctime: 0, mode: 0, ..a.1 } == Stamp { ctime: 0, mode: 0, ..b.1 };
-            a.0 == b.0 && a.2 == b.2 && same_inode
-        })
-}
-
 /// The first path of two lists that is not the same in both.
 pub(super) fn first_difference(before: &Stamps, after: &Stamps) -> Option<RelPath> {
     let different = before.iter().zip(after).find(|(a, b)| a != b);
