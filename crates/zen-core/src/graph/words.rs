@@ -122,10 +122,10 @@ mod tests {
 
     #[test]
     fn parameters_are_read_with_their_values() {
-        let script = template("cat {{ params.known }} data/{{ params.known }}");
+        let script = template("cat {{ known }} data/{{ known }}");
         let command = Command::Shell { script, shell: None };
         assert_eq!(texts(&command), ["cat", "a b.csv", "data/a b.csv"]);
-        let command = Command::Argv(["cat", "x/{{ params.known }}"].map(template).into());
+        let command = Command::Argv(["cat", "x/{{ known }}"].map(template).into());
         assert_eq!(texts(&command), ["cat", "x/a b.csv"]);
     }
 
