@@ -32,6 +32,11 @@ impl Ledger {
         Self(Mutex::new(inner))
     }
 
+    /// Reads what other processes noted since it was opened; what cannot be read is not known.
+    pub(super) fn refresh(&self) {
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).refresh();
+    }
+
     /// What zen last left at `path`, if this is it.
     pub(super) fn is_own(&self, path: &RelPath, node: &Node) -> bool {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -49,9 +49,10 @@ impl Session<'_> {
         }
         let _places = locks::places(&self.world, listener, signals.as_ref())?;
         let mut warn = |problem: Diagnostic| listener.event(&Event::Warning(problem));
-        finish::recover(&self.world, &mut warn);
         // Somebody else may have worked here while the lock was waited for.
         let _ = self.world.store.records.refresh();
+        self.world.ledger.refresh();
+        finish::recover(&self.world, &mut warn);
         let in_use = self.world.store.in_use();
         let history = self.world.history();
         let id = history.begin();
