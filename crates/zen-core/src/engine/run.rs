@@ -54,6 +54,9 @@ impl Session<'_> {
         self.world.ledger.refresh();
         finish::recover(&self.world, &mut warn);
         let in_use = self.world.store.in_use();
+        if let Err(error) = &in_use {
+            warn(Diagnostic::warning(format!("the store cannot be kept from being cleaned meanwhile ({error})")));
+        }
         let history = self.world.history();
         let id = history.begin();
         if let Err(error) = &id {

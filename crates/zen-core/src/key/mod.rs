@@ -49,11 +49,6 @@ impl KeySink {
         }
         Key(key.finish())
     }
-
-    /// The digest of each component that has items.
-    pub fn components(&self) -> Vec<(Component, Digest)> {
-        self.components.iter().map(|(component, hasher)| (*component, hasher.finish())).collect()
-    }
 }
 
 impl Sink for KeySink {
