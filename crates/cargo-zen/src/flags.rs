@@ -103,6 +103,9 @@ pub(crate) struct Selection {
     /// Set a pipeline's parameter, or a step's as STEP.NAME; read as the declared type
     #[arg(long, value_name = "[STEP.]NAME=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Put a TOML file with the shape of a pipeline's table over the selected pipelines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Turn caching on, for all steps or those named
     #[arg(long, value_name = "STEP", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = ValueParser::string())]
     pub(crate) cache: Vec<String>,

@@ -28,6 +28,16 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Loads what the flags name; says what is wrong, if anything is.
     pub(crate) fn new(global: &Global, overrides: &Overrides, shell: &mut Shell) -> Result<Self, ExitCode> {
+        Self::with_config(global, overrides, None, shell)
+    }
+
+    /// The same with a `--config` file over the tables.
+    pub(crate) fn with_config(
+        global: &Global,
+        overrides: &Overrides,
+        config: Option<&Path>,
+        shell: &mut Shell,
+    ) -> Result<Self, ExitCode> {
         let env = environment();
         let here = match std::env::current_dir() {
             Ok(here) => here,
@@ -43,7 +53,18 @@ impl Loaded {
             Ok(workspace) => workspace,
             Err(error) => return Err(report(shell, &error.into(), &Sources::default())),
         };
-        let (project, problems) = Project::load(workspace);
+        let (mut project, mut problems) = Project::load(workspace);
+        if let Some(config) = config {
+            let path = here.join(config);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => problems.extend(project.overlay(&path, text)),
+                Err(error) => {
+                    shell.error(&format!("`--config {}` cannot be read: {error}", config.display()));
+                    shell.help("name a TOML file; its path is relative to the current folder");
+                    return Err(ExitCode::Usage);
+                }
+            }
+        }
         match project.define(problems.clone(), overrides) {
             Ok(definitions) => Ok(Self { project, definitions, store_dir }),
             Err(error) => {

@@ -67,7 +67,7 @@ impl Prepared {
     ) -> Result<Self, ExitCode> {
         let pipelines = flags.names.iter().map(|name| pipeline_of(name).to_owned()).collect();
         let overrides = Overrides { set: flags.set.clone(), args: flags.args.clone(), pipelines };
-        let loaded = Loaded::new(global, &overrides, shell)?;
+        let loaded = Loaded::with_config(global, &overrides, flags.config.as_deref(), shell)?;
         let request =
             Request { names: flags.names.clone(), steps: flags.step.clone(), package: global.package.clone() };
         let failed = |shell: &mut Shell, error: EngineError| Err(report(shell, &error, loaded.sources()));

@@ -22,7 +22,7 @@ pub(crate) fn help<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>
         return format!("did you mean `{near}`?");
     }
     match all.len() {
-        0 => format!("there are no {what}"),
+        0 => format!("there are no {}", what.strip_prefix("its ").unwrap_or(what)),
         1..=12 => format!("{what}: {}", quoted(&all)),
         more => format!("{what}: {} and {} more", quoted(&all[..12]), more - 12),
     }

@@ -34,6 +34,7 @@ use crate::graph::{Graph, Request, SelectError, Selection};
 use crate::manifest::resolve::{Overrides, resolve};
 use crate::manifest::{self, Declarations};
 use crate::model::{Model, StepId};
+use crate::path::RelPath;
 use crate::process::Signal;
 use crate::store::place::{StoreError, mark};
 use crate::workspace::{Workspace, WorkspaceError};
@@ -105,6 +106,17 @@ impl Project {
             .collect();
         let (declarations, problems) = manifest::load(&workspace.sources, &tables);
         (Self { workspace, declarations }, problems)
+    }
+
+    /// Puts a `--config` file over the tables. `path` is absolute; it is only for messages.
+    ///
+    /// # Errors
+    /// It is no such file as it should be: all problems at once.
+    pub fn overlay(&mut self, path: &Path, text: String) -> Vec<Diagnostic> {
+        let name = || RelPath::root().child(path.file_name().unwrap_or_default().as_encoded_bytes());
+        let shown = RelPath::from_absolute(&self.workspace.root, path).unwrap_or_else(name);
+        let file = self.workspace.sources.add(shown, text);
+        manifest::load_config(&mut self.declarations, &self.workspace.sources, file)
     }
 
     /// Resolves every reference and default. `problems` are those of [`Project::load`].

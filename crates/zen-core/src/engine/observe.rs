@@ -368,6 +368,34 @@ fn named_files(step: &Step) -> Vec<RelPath> {
     files
 }
 
+/// Policies that leave out what most people take for granted: legal, and said once for each kind.
+pub(super) fn blind_spots<'m>(steps: impl Iterator<Item = &'m Step> + Clone) -> Vec<String> {
+    let takes_artifacts = |step: &Step| {
+        let counts = |name: &String| step.policy.ignored_inputs.binary_search(name).is_err();
+        let mut inputs = step.inputs.iter().filter(|input| counts(&input.name));
+        inputs.any(|input| matches!(input.source, InputSource::Artifact { .. }))
+    };
+    let is_blind = |step: &&Step| {
+        let policy = &step.policy;
+        !policy.include_artifact_values && !policy.include_artifact_ids && takes_artifacts(step)
+    };
+    let upstream: Vec<&str> = steps.clone().filter(is_blind).map(|step| &*step.display_id).collect();
+    let code: Vec<&str> = steps.filter(|step| !step.policy.include_step_code).map(|step| &*step.display_id).collect();
+    let kinds = [
+        (upstream, "what upstream steps write (`include-artifact-values` and `include-artifact-ids` are off)"),
+        (code, "changes of the command and its code (`include-step-code` is off)"),
+    ];
+    let with_steps = kinds.into_iter().filter(|(steps, _)| !steps.is_empty());
+    with_steps.map(|(steps, what)| format!("the cache policy of {} leaves out {what}", listed(&steps))).collect()
+}
+
+/// The first names, and how many there are beside.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let shown = crate::suggest::quoted(&names[..names.len().min(SHOWN)]);
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+}
+
 /// A step that writes into the sources of its own package: said once.
 pub(super) fn own_output_in_closure(step: &Step, specs: &[SetSpec], sets: &StepSets) -> Option<String> {
     let trees: Vec<&SetSpec> =

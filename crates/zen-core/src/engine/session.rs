@@ -256,6 +256,7 @@ impl<'p> Session<'p> {
         for id in &world.selection.order {
             self.notes.extend(observe::own_output_in_closure(model.step(*id), &world.specs, &world.step_sets[id]));
         }
+        self.notes.extend(observe::blind_spots(world.selection.order.iter().map(|id| model.step(*id))));
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             let warnings = std::mem::take(&mut self.warnings);
             return Err(EngineError::Definitions(warnings.into_iter().chain(problems).collect()));

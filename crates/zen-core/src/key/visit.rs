@@ -185,7 +185,8 @@ fn params(step: &Step, sink: &mut dyn Sink) {
 
 fn inputs(step: &Step, observed: &Observed, sink: &mut dyn Sink) -> Result<(), String> {
     let policy = &step.policy;
-    for (at, input) in step.inputs.iter().enumerate() {
+    let counts = |name: &String| policy.ignored_inputs.binary_search(name).is_err();
+    for (at, input) in step.inputs.iter().enumerate().filter(|(_, input)| counts(&input.name)) {
         if let InputSource::Files(_) = input.source {
             for (path, digest) in observed.input_files.get(&at).into_iter().flatten() {
                 sink.item(Component::Inputs, &input.name, Some(path), *digest, &|| None);

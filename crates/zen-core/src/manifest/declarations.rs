@@ -11,6 +11,8 @@ use crate::path::RelPath;
 #[derive(Debug, Clone, Default)]
 pub struct Declarations {
     pub(crate) tables: Vec<TableDeclaration>,
+    /// The `--config` file, which has the shape of a pipeline.
+    pub(crate) config: Option<PipelineDeclaration>,
 }
 
 /// `[workspace.metadata.zen]` or `[package.metadata.zen]`
@@ -55,6 +57,7 @@ pub(crate) struct PolicyDeclaration {
     pub(crate) include_artifact_ids: Option<bool>,
     pub(crate) include_platform: Option<bool>,
     pub(crate) file_dependencies: Vec<Text>,
+    pub(crate) ignored_inputs: Vec<Text>,
     pub(crate) expires_after: Option<Expiry>,
 }
 
@@ -73,7 +76,18 @@ pub(crate) struct PipelineDeclaration {
     pub(crate) params: BTreeMap<String, Param>,
     pub(crate) members: Vec<Text>,
     pub(crate) level: Level,
+    /// What the `--config` file says of it: above the step's own rank.
+    pub(crate) config: Option<Overlay>,
     pub(crate) steps: Vec<StepDeclaration>,
+}
+
+/// What the `--config` file puts over a pipeline or a step, where that is a matter of rank. (All else of it takes the
+/// place of what the table says.)
+#[derive(Debug, Clone)]
+pub(crate) struct Overlay {
+    pub(crate) level: Level,
+    /// New values of declared parameters.
+    pub(crate) params: BTreeMap<String, Param>,
 }
 
 /// `params.NAME`
@@ -90,6 +104,8 @@ pub(crate) struct StepDeclaration {
     pub(crate) description: Option<Text>,
     pub(crate) run: Option<Spanned<Run>>,
     pub(crate) level: Level,
+    /// What the `--config` file says of it.
+    pub(crate) config: Option<Overlay>,
     pub(crate) inputs: Vec<InputDeclaration>,
     pub(crate) files: Vec<Text>,
     pub(crate) params: Params,
@@ -98,7 +114,7 @@ pub(crate) struct StepDeclaration {
     pub(crate) depends: Vec<Text>,
     pub(crate) cwd: Option<Text>,
     pub(crate) pool: Option<Text>,
-    pub(crate) threads: Threads,
+    pub(crate) threads: Option<Threads>,
     pub(crate) retry_delay: Option<Duration>,
 }
 

@@ -33,7 +33,7 @@ const POLICY_KEYS: &[Key] = &[
     Known("include-platform"),
     Known("file-dependencies"),
     Known("expires-after"),
-    NotYet("ignored-inputs"),
+    Known("ignored-inputs"),
     NotYet("source-dependencies"),
     NotYet("cache-func"),
 ];
@@ -85,6 +85,10 @@ fn policy(reader: &mut Reader<'_>, node: &Node<'_>) -> PolicyDeclaration {
         file_dependencies: fields
             .get("file-dependencies")
             .map(|node| reader.string_or_strings(node, "file-dependencies"))
+            .unwrap_or_default(),
+        ignored_inputs: fields
+            .get("ignored-inputs")
+            .map(|node| reader.string_or_strings(node, "ignored-inputs"))
             .unwrap_or_default(),
         expires_after: fields.get("expires-after").and_then(|node| {
             if node.get_ref().as_str() == Some("never") {

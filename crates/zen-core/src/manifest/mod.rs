@@ -3,6 +3,7 @@
 
 mod declarations;
 mod level;
+mod overlay;
 pub mod quantity;
 mod reader;
 pub mod resolve;
@@ -14,7 +15,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 pub use declarations::Declarations;
 use reader::Reader;
@@ -69,6 +70,18 @@ pub fn load(sources: &Sources, tables: &[Table]) -> (Declarations, Vec<Diagnosti
     }
     declarations.tables.sort_by(|a, b| a.package.cmp(&b.package));
     (declarations, in_order(diagnostics))
+}
+
+/// Reads a `--config` file over the tables: it has the shape of one pipeline's table.
+pub fn load_config(declarations: &mut Declarations, sources: &Sources, file: FileId) -> Vec<Diagnostic> {
+    let (document, errors) = DeTable::parse_recoverable(&sources.file(file).text);
+    if !errors.is_empty() {
+        return in_order(errors.iter().map(|error| syntax_error(file, error)).collect());
+    }
+    let mut reader = Reader::new(file, &sources.file(file).text);
+    let node = toml::Spanned::new(document.span(), DeValue::Table(document.into_inner()));
+    declarations.config = Some(table::config(&mut reader, &node));
+    in_order(reader.diagnostics)
 }
 
 fn syntax_error(file: FileId, error: &toml::de::Error) -> Diagnostic {

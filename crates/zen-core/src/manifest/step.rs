@@ -49,6 +49,20 @@ const OUTPUT_KEYS: &[Key] = &[Known("path"), Known("metric"), Known("content-has
 
 /// Reads `steps.NAME`.
 pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> StepDeclaration {
+    let step = read_part(reader, name, node);
+    // One that is wrong has been reported.
+    if step.run.is_none() {
+        reader.report(
+            Diagnostic::error(format!("step `{}` has no `run`", step.name.value))
+                .at(step.name.span, "what is it to do?")
+                .help("`run = \"a shell command\"`, `run = [\"program\", \"argument\"]` or `run.bin = \"name\"`"),
+        );
+    }
+    step
+}
+
+/// Reads `steps.NAME` of a file that says only what is other than in the tables.
+pub(crate) fn read_part(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> StepDeclaration {
     let keys = [STEP_KEYS, LEVEL_KEYS].concat();
     let fields = reader.fields(node, &format!("step `{}`", name.value), &keys, |key| match key {
         "command" | "cmd" | "exec" | "script" => Some("the command is called `run`".to_owned()),
@@ -60,18 +74,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> Step
     let strings = |reader: &mut Reader<'_>, key| {
         fields.get(key).map(|node| reader.string_or_strings(node, key)).unwrap_or_default()
     };
-    let run = run(reader, &fields);
-    if run.is_none() {
-        reader.report(
-            Diagnostic::error(format!("step `{}` has no `run`", name.value))
-                .at(name.span, "what is it to do?")
-                .help("`run = \"a shell command\"`, `run = [\"program\", \"argument\"]` or `run.bin = \"name\"`"),
-        );
-    }
     StepDeclaration {
         description: text(reader, "description"),
-        run,
+        run: run(reader, &fields),
         level: level(reader, &fields),
+        config: None,
         inputs: fields.get("inputs").map(|node| inputs(reader, node)).unwrap_or_default(),
         files: strings(reader, "files"),
         params: fields.get("params").map_or_else(|| Params::Names(Vec::new()), |node| params(reader, node)),
@@ -80,7 +87,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> Step
         depends: strings(reader, "depends"),
         cwd: text(reader, "cwd"),
         pool: text(reader, "pool"),
-        threads: fields.get("threads-required").map_or(Threads::Count(1), |node| threads(reader, node)),
+        threads: fields.get("threads-required").map(|node| threads(reader, node)),
         retry_delay: fields.get("retry-delay").and_then(|node| reader.duration(node, "retry-delay")),
         name,
     }

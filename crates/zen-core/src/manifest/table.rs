@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use semver::{Version, VersionReq};
 
 use super::Table;
-use super::declarations::{Param, PipelineDeclaration, SettingsDeclaration, TableDeclaration};
+use super::declarations::{Param, PipelineDeclaration, SettingsDeclaration, StepDeclaration, TableDeclaration};
 use super::level::{Alike, LEVEL_KEYS, level, named};
 use super::reader::{Fields, Key, Name, Node, Reader};
 use super::step::{self, STEP_KEYS};
@@ -114,16 +114,7 @@ fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDec
         }
         has(SETTINGS_KEYS, key).then(|| "it belongs in `[workspace.metadata.zen]`".to_owned())
     });
-    let table = fields.get("steps").and_then(|node| reader.table(node, "steps"));
-    let steps = table.map(|table| named(reader, table, "a step", Alike::Case)).unwrap_or_default();
-    let declaration = PipelineDeclaration {
-        description: fields.get("description").and_then(|node| reader.string(node, "description")),
-        params: fields.get("params").map(|node| params(reader, node)).unwrap_or_default(),
-        members: fields.get("pipelines").map(|node| reader.strings(node, "pipelines")).unwrap_or_default(),
-        level: level(reader, &fields),
-        steps: steps.into_iter().map(|(name, node)| step::read(reader, name, node)).collect(),
-        name,
-    };
+    let declaration = body(reader, name, &fields, step::read);
     if fields.get("steps").is_none() && fields.get("pipelines").is_none() {
         let name = &declaration.name;
         reader.report(
@@ -133,6 +124,38 @@ fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDec
         );
     }
     declaration
+}
+
+/// Reads a `--config` file: a pipeline's table by its shape, but it says only what is other than there.
+pub(crate) fn config(reader: &mut Reader<'_>, node: &Node<'_>) -> PipelineDeclaration {
+    let keys: Vec<Key> = [PIPELINE_KEYS, LEVEL_KEYS].concat();
+    let keys: Vec<Key> = keys.into_iter().filter(|key| key.name() != "pipelines").collect();
+    let fields = reader.fields(node, "the config file", &keys, |key| match key {
+        "pipelines" => {
+            Some("the file is one pipeline's table itself; `--config` goes over the selected pipelines".to_owned())
+        }
+        key if has(STEP_KEYS, key) => Some(format!("it belongs in a step: `steps.NAME.{key}`")),
+        key if has(SETTINGS_KEYS, key) => Some("it belongs in `[workspace.metadata.zen]`".to_owned()),
+        _ => None,
+    });
+    let name = Name { value: "config".to_owned(), span: reader.span(0..0) };
+    body(reader, name, &fields, step::read_part)
+}
+
+type ReadStep = fn(&mut Reader<'_>, Name, &Node<'_>) -> StepDeclaration;
+
+fn body(reader: &mut Reader<'_>, name: Name, fields: &Fields<'_, '_>, read_step: ReadStep) -> PipelineDeclaration {
+    let table = fields.get("steps").and_then(|node| reader.table(node, "steps"));
+    let steps = table.map(|table| named(reader, table, "a step", Alike::Case)).unwrap_or_default();
+    PipelineDeclaration {
+        description: fields.get("description").and_then(|node| reader.string(node, "description")),
+        params: fields.get("params").map(|node| params(reader, node)).unwrap_or_default(),
+        members: fields.get("pipelines").map(|node| reader.strings(node, "pipelines")).unwrap_or_default(),
+        level: level(reader, fields),
+        config: None,
+        steps: steps.into_iter().map(|(name, node)| read_step(reader, name, node)).collect(),
+        name,
+    }
 }
 
 /// `params` as a table.

@@ -331,6 +331,8 @@ pub struct Policy {
     pub include_platform: bool,
     /// `file-dependencies`, one set for each place that has some.
     pub file_dependencies: Vec<PathSet>,
+    /// `ignored-inputs`: those of the step's inputs that its key leaves out. Sorted.
+    pub ignored_inputs: Vec<String>,
     /// `expires-after`
     pub expires_after: Option<Duration>,
 }
@@ -344,6 +346,7 @@ impl Default for Policy {
             include_artifact_ids: true,
             include_platform: true,
             file_dependencies: Vec::new(),
+            ignored_inputs: Vec::new(),
             expires_after: None,
         }
     }

@@ -12,10 +12,10 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::declarations::{Declarations, PipelineDeclaration, StepDeclaration, TableDeclaration};
-use super::in_order;
+use super::{in_order, overlay};
 use crate::diag::Diagnostic;
 use crate::layout::Layout;
-use crate::model::{Model, Output, Pipeline, PipelineId, Settings, StepId};
+use crate::model::{Model, Output, Pipeline, PipelineId, Settings, Step, StepId};
 use crate::path::RelPath;
 use crate::suggest;
 use crate::value::Value;
@@ -69,12 +69,18 @@ struct Context<'d> {
 /// workspace table it means the pipelines of that name wherever they are defined, as on the command line.
 pub fn resolve(declarations: &Declarations, layout: &Layout, overrides: &Overrides) -> (Model, Vec<Diagnostic>) {
     let mut problems = Vec::new();
+    let overlaid: Declarations;
     let mut context = index(declarations, layout, overrides);
     let members = members(&context, &mut problems);
     default_pipeline(&context, declarations, &mut problems);
+    let selected = selected(&context, &members, &overrides.pipelines);
+    if let Some(config) = &declarations.config {
+        let is_meant = |at: usize| selected.contains(&PipelineId(at as u32));
+        overlaid = overlay::apply(declarations, config, &is_meant, &mut problems);
+        context = index(&overlaid, layout, overrides);
+    }
 
     let mut sets = params::Sets::read(&overrides.set, &mut problems);
-    let selected = selected(&context, &members, &overrides.pipelines);
     context.pipeline_params = sets.pipelines(&context, &selected, &mut problems);
     let mut drafts: Vec<step::Draft> = Vec::with_capacity(context.steps.len());
     for place in context.steps.clone() {
@@ -86,7 +92,8 @@ pub fn resolve(declarations: &Declarations, layout: &Layout, overrides: &Overrid
         context.outputs.push(std::mem::take(&mut draft.outputs));
     }
     let steps = drafts.into_iter().enumerate().map(|(at, draft)| step::finish(&context, draft, at, &mut problems));
-    let steps = steps.collect();
+    let steps: Vec<Step> = steps.collect();
+    ranks::unknown_ignored(&context, &steps, &mut problems);
 
     let pipelines = members.into_iter().enumerate().map(|(at, members)| {
         let (table, declaration) = context.pipelines[at];

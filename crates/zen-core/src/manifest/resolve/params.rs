@@ -61,6 +61,9 @@ impl Sets {
             let mut values = BTreeMap::new();
             for (name, param) in &pipeline.params {
                 let mut value = param.value.literal();
+                if let Some(new) = pipeline.config.as_ref().and_then(|config| config.params.get(name)) {
+                    put(&mut value, new.value.literal(), name, new.span, param.span, problems);
+                }
                 let sets = self.sets.iter_mut().filter(|set| set.step.is_none() && set.name == *name);
                 for set in sets.filter(|_| selected.contains(&PipelineId(at as u32))) {
                     set.apply(&mut value, param.span, problems);
@@ -159,6 +162,33 @@ impl Set {
                     .at(declared, format!("declared as {value}")),
                 );
             }
+        }
+    }
+}
+
+/// Puts a value of the `--config` file in the place of the declared one, if it is of its type.
+pub(crate) fn put(
+    value: &mut Value,
+    new: Value,
+    name: &str,
+    given: Span,
+    declared: Span,
+    problems: &mut Vec<Diagnostic>,
+) {
+    match (&*value, new) {
+        (Value::Float(_), Value::Integer(whole)) => *value = Value::Float(whole as f64),
+        (old, new) if old.type_name() == new.type_name() => *value = new,
+        (old, new) => {
+            let (is, was) = (new.type_name(), old.type_name());
+            problems.push(
+                Diagnostic::error(format!(
+                    "`{name}` is {} {was}, and the config file gives {} {is}",
+                    article(was),
+                    article(is)
+                ))
+                .at(given, format!("`{new}`"))
+                .and(declared, format!("declared as {old}")),
+            );
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What may stand at several places, joined: nearer values win, lists join. Knows not what the settings do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::render::Renderer;
 use super::{Context, Place};
+use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{Expiry, Level};
 use crate::manifest::reader::Text;
-use crate::model::{Policy, Rank};
+use crate::model::{Policy, Rank, Step};
 use crate::path::RelPath;
+use crate::suggest;
 
 /// The places that cover a step, lowest rank first, each with what its paths are relative to.
 pub(crate) struct Levels<'d>(Vec<(&'d Level, &'d RelPath, Rank)>);
@@ -19,6 +21,8 @@ impl<'d> Levels<'d> {
         let mut levels: Vec<_> = tables.map(|table| (&table.level, &table.base, Rank::Workspace)).collect();
         levels.push((&place.pipeline.level, base, Rank::Pipeline));
         levels.push((&place.step.level, base, Rank::Step));
+        let config = place.pipeline.config.iter().chain(&place.step.config);
+        levels.extend(config.map(|overlay| (&overlay.level, base, Rank::Config)));
         Self(levels)
     }
 
@@ -54,10 +58,37 @@ impl<'d> Levels<'d> {
                 .map(|(level, base, _)| renderer.paths(&level.policy.file_dependencies, base))
                 .filter(|set| !set.is_empty())
                 .collect(),
+            ignored_inputs: {
+                let named: BTreeSet<&str> =
+                    self.joined(|level| &level.policy.ignored_inputs).map(|text| text.value.as_str()).collect();
+                // Of those that a higher rank names, only its own are any matter of this step.
+                named.into_iter().filter(|name| renderer.inputs.contains(*name)).map(str::to_owned).collect()
+            },
             expires_after: self.nearest(|level| level.policy.expires_after).and_then(|expiry| match expiry {
                 Expiry::After(limit) => Some(limit),
                 Expiry::Never => None,
             }),
         }
+    }
+}
+
+/// `ignored-inputs` that no step has which they are for: a slip of the pen would ignore nothing, without a word.
+pub(crate) fn unknown_ignored(context: &Context<'_>, steps: &[Step], problems: &mut Vec<Diagnostic>) {
+    let mut named: BTreeMap<Span, (&Text, Rank, BTreeSet<&str>)> = BTreeMap::new();
+    for (place, step) in context.steps.iter().zip(steps) {
+        for (level, _, rank) in Levels::of(context, *place).0 {
+            for text in &level.policy.ignored_inputs {
+                let names = step.inputs.iter().map(|input| input.name.as_str());
+                named.entry(text.span).or_insert_with(|| (text, rank, BTreeSet::new())).2.extend(names);
+            }
+        }
+    }
+    for (span, (text, rank, names)) in named.into_iter().filter(|(_, (text, _, names))| !names.contains(&*text.value)) {
+        let name = &text.value;
+        let problem = match rank {
+            Rank::Step => format!("`ignored-inputs` names `{name}`, and the step has no such input"),
+            _ => format!("`ignored-inputs` names `{name}`, and no step that this covers has such an input"),
+        };
+        problems.push(Diagnostic::error(problem).at(span, "").help(suggest::help(name, names, "inputs")));
     }
 }

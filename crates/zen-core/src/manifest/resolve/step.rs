@@ -7,7 +7,7 @@ use super::params::Sets;
 use super::ranks::Levels;
 use super::references::{Reference, looks_like_path};
 use super::render::{Renderer, bad_path};
-use super::{Context, Place, command, display_id, outputs};
+use super::{Context, Place, command, display_id, outputs, params};
 use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{InputDeclaration, Params, Threads};
 use crate::manifest::level::{Alike, check_alike};
@@ -49,12 +49,26 @@ pub(crate) fn draft<'d>(
     problems: &mut Vec<Diagnostic>,
 ) -> Draft<'d> {
     let mut renderer = Renderer::new(&context.pipeline_params[place.pipeline_id.0 as usize], context.args);
-    let mut params = params(place, &mut renderer);
+    let mut params = declared_params(place, &mut renderer);
+    let span_of = |name: &str| match &place.step.params {
+        Params::Table(params) => params[name].span,
+        Params::Names(_) => place.pipeline.params[name].span,
+    };
+    for (name, new) in place.step.config.iter().flat_map(|config| &config.params) {
+        let given = renderer.value(&new.value);
+        match params.get_mut(name) {
+            Some(value) => params::put(value, given, name, new.span, span_of(name), &mut renderer.problems),
+            None => {
+                let id = place.id();
+                renderer.problems.push(
+                    Diagnostic::error(format!("step `{id}` has no parameter `{name}`"))
+                        .at(new.span, "a config file sets what the tables declare")
+                        .help(suggest::help(name, params.keys().map(String::as_str), "its parameters")),
+                );
+            }
+        }
+    }
     if is_selected {
-        let span_of = |name: &str| match &place.step.params {
-            Params::Table(params) => params[name].span,
-            Params::Names(_) => place.pipeline.params[name].span,
-        };
         sets.step(place, &mut params, span_of, &mut renderer.problems);
     }
     renderer.params = params;
@@ -69,7 +83,7 @@ pub(crate) fn draft<'d>(
     }
 }
 
-fn params(place: Place<'_>, renderer: &mut Renderer<'_>) -> BTreeMap<String, Value> {
+fn declared_params(place: Place<'_>, renderer: &mut Renderer<'_>) -> BTreeMap<String, Value> {
     let texts = match &place.step.params {
         Params::Table(params) => {
             return params.iter().map(|(name, param)| (name.clone(), renderer.value(&param.value))).collect();
@@ -145,8 +159,9 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         pass_env: renderer.set(levels.joined(|level| &level.pass_env)),
         pool: declared.pool.as_ref().and_then(|text| pool(context, &mut renderer, text)),
         threads: match declared.threads {
-            Threads::Count(count) => Some(count),
-            Threads::All => None,
+            None => Some(1),
+            Some(Threads::Count(count)) => Some(count),
+            Some(Threads::All) => None,
         },
         timeout: levels.nearest(|level| level.timeout),
         retries: levels.nearest(|level| level.retries).unwrap_or(0),
