@@ -21,11 +21,12 @@ fn of_zen() {
     Usage: cargo zen [OPTIONS] <COMMAND>
 
     Commands:
-      run     Run pipelines: only the steps whose inputs changed
-      status  Show what would run, and why
-      list    List pipelines and their steps
-      logs    Show the captured output of a step
-      clean   Remove cached results
+      run      Run pipelines: only the steps whose inputs changed
+      status   Show what would run, and why
+      explain  Show what a step's key is made of, and what changed
+      list     List pipelines and their steps
+      logs     Show the captured output of a step
+      clean    Remove cached results
 
     Options:
       -h, --help     Print help
@@ -67,6 +68,9 @@ fn of_run() {
 
           --set <[STEP.]NAME=VALUE>
               Set a pipeline's parameter, or a step's as STEP.NAME; read as the declared type
+
+          --config <FILE>
+              Put a TOML file with the shape of a pipeline's table over the selected pipelines
 
           --cache[=<STEP>]
               Turn caching on, for all steps or those named
@@ -153,6 +157,8 @@ fn of_status() {
       -s, --step <STEP>              Select single steps, with all that they need
           --set <[STEP.]NAME=VALUE>  Set a pipeline's parameter, or a step's as STEP.NAME; read as the
                                      declared type
+          --config <FILE>            Put a TOML file with the shape of a pipeline's table over the
+                                     selected pipelines
           --cache[=<STEP>]           Turn caching on, for all steps or those named
           --no-cache[=<STEP[+]>]     Run without looking for earlier results; STEP+ adds what depends on
                                      it [alias: --force]

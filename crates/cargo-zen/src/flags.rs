@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Show what would run, and why
     Status(Status),
+    /// Show what a step's key is made of, and what changed
+    Explain(Explain),
     /// List pipelines and their steps
     List(List),
     /// Show the captured output of a step
@@ -100,6 +102,14 @@ pub(crate) struct Selection {
     /// Select single steps, with all that they need
     #[arg(short, long, value_name = "STEP")]
     pub(crate) step: Vec<String>,
+    /// How the tables are taken.
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// What is put over the tables: common to all commands that decide about steps.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct How {
     /// Set a pipeline's parameter, or a step's as STEP.NAME; read as the declared type
     #[arg(long, value_name = "[STEP.]NAME=VALUE")]
     pub(crate) set: Vec<String>,
@@ -163,6 +173,20 @@ pub(crate) struct Status {
     /// Exit with 5 if anything would run
     #[arg(long)]
     pub(crate) exit_code: bool,
+}
+
+/// `cargo zen explain`
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The step
+    #[arg(value_name = "STEP")]
+    pub(crate) step: String,
+    /// Compare with this run: its number, `last` or `last~N` [default: the nearest earlier record]
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// How the tables are taken.
+    #[command(flatten)]
+    pub(crate) how: How,
 }
 
 /// `cargo zen list`

@@ -133,7 +133,8 @@ impl<W: Write> Listener for Json<'_, W> {
     }
 }
 
-fn decision(decision: Decision) -> &'static str {
+/// As messages have it.
+pub(crate) fn decision(decision: Decision) -> &'static str {
     match decision {
         Decision::Fresh => "fresh",
         Decision::Restore => "restore",
@@ -152,7 +153,8 @@ fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-fn reasons(why: &[Why]) -> Vec<Value> {
+/// As messages have them.
+pub(crate) fn reasons(why: &[Why]) -> Vec<Value> {
     why.iter().map(reason).collect()
 }
 

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use zen_core::artifact::RunId;
 use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::{EngineError, select};
 use zen_core::graph::{Request, SelectError};
@@ -88,7 +87,7 @@ fn find(history: &History, name: &str, run: Option<&str>) -> Result<(RunEntry, S
     if let Some(id) = run {
         let unknown =
             || format!("there is no run `{id}`; a run is its number, `last`, or `last~2` for two before that");
-        let run = by_id(history, id).map_err(unreadable)?.ok_or_else(unknown)?;
+        let run = history.find(id).map_err(unreadable)?.ok_or_else(unknown)?;
         let number = run.id;
         return in_run(run)?.ok_or_else(|| format!("run {number} had no step `{name}`"));
     }
@@ -101,20 +100,4 @@ fn find(history: &History, name: &str, run: Option<&str>) -> Result<(RunEntry, S
         }
     }
     cached.ok_or_else(|| format!("step `{name}` has not run here yet"))
-}
-
-/// `12`, `last`, `last~2`
-fn by_id(history: &History, id: &str) -> std::io::Result<Option<RunEntry>> {
-    if let Ok(number) = id.parse() {
-        return Ok(history.read(RunId(number)));
-    }
-    let back = match id.strip_prefix("last") {
-        Some("") => 0,
-        Some(rest) => match rest.strip_prefix('~').and_then(|back| back.parse().ok()) {
-            Some(back) => back,
-            None => return Ok(None),
-        },
-        None => return Ok(None),
-    };
-    Ok(history.newest_first()?.nth(back))
 }

@@ -3,6 +3,7 @@
 mod clean;
 mod diagnose;
 mod exit;
+mod explain;
 mod flags;
 mod human;
 mod json;
@@ -46,6 +47,7 @@ fn command_line() -> ExitCode {
     let done = match &cli.command {
         Command::Run(run) => run::run(&cli.global, run, &mut shell),
         Command::Status(status) => run::status(&cli.global, status, &mut shell),
+        Command::Explain(explain) => explain::explain(&cli.global, explain, &mut shell),
         Command::List(list) => list::list(&cli.global, list, &mut shell),
         Command::Logs(logs) => logs::logs(&cli.global, logs, &mut shell),
         Command::Clean(clean) => clean::clean(&cli.global, clean, &mut shell),
@@ -54,8 +56,7 @@ fn command_line() -> ExitCode {
 }
 
 /// Commands that are to come.
-const NOT_YET: [&str; 10] =
-    ["artifacts", "audit", "completions", "explain", "graph", "init", "report", "runs", "schema", "verify"];
+const NOT_YET: [&str; 9] = ["artifacts", "audit", "completions", "graph", "init", "report", "runs", "schema", "verify"];
 
 /// `cargo zen run` starts `cargo-zen zen run`.
 fn without_subcommand_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -96,7 +97,7 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
         && let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
         && NOT_YET.contains(&name.as_str())
     {
-        // The nearest command that there is would be a dangerous hint: `clean` for `explain`.
+        // The nearest command that there is would be a dangerous hint: `clean` for `verify`.
         Shell::plain().error(&format!("`cargo zen {name}` is not supported yet"));
         return Exit::Usage.into();
     }

@@ -52,22 +52,26 @@ pub(crate) fn status(global: &Global, flags: &flags::Status, shell: &mut Shell) 
 }
 
 /// Definitions, what is selected of them, and how.
-struct Prepared {
-    loaded: Loaded,
-    selection: Selection,
-    options: Options,
+pub(crate) struct Prepared {
+    /// The workspace and its definitions.
+    pub(crate) loaded: Loaded,
+    /// Pipelines and steps.
+    pub(crate) selection: Selection,
+    /// How the engine is to work.
+    pub(crate) options: Options,
 }
 
 impl Prepared {
-    fn new(
+    /// From flags; says what is wrong, if anything is.
+    pub(crate) fn new(
         global: &Global,
         flags: &flags::Selection,
         run: Option<&flags::Run>,
         shell: &mut Shell,
     ) -> Result<Self, ExitCode> {
         let pipelines = flags.names.iter().map(|name| pipeline_of(name).to_owned()).collect();
-        let overrides = Overrides { set: flags.set.clone(), args: flags.args.clone(), pipelines };
-        let loaded = Loaded::with_config(global, &overrides, flags.config.as_deref(), shell)?;
+        let overrides = Overrides { set: flags.how.set.clone(), args: flags.how.args.clone(), pipelines };
+        let loaded = Loaded::with_config(global, &overrides, flags.how.config.as_deref(), shell)?;
         let request =
             Request { names: flags.names.clone(), steps: flags.step.clone(), package: global.package.clone() };
         let failed = |shell: &mut Shell, error: EngineError| Err(report(shell, &error, loaded.sources()));
@@ -75,7 +79,7 @@ impl Prepared {
             Ok(selection) => selection,
             Err(error) => return failed(shell, error),
         };
-        let caching = match Caching::new(&loaded.definitions, &selection, &flags.cache, &flags.no_cache) {
+        let caching = match Caching::new(&loaded.definitions, &selection, &flags.how.cache, &flags.how.no_cache) {
             Ok(caching) => caching,
             Err(error) => return failed(shell, error),
         };
@@ -244,17 +248,24 @@ fn plan_text(plan: &[Planned], names: &Names, now: zen_core::artifact::Timestamp
     if fold {
         text.push_str(&format!("{}\n", Verb::Fresh.line(&count(fresh, "step"))));
     }
-    for step in plan {
-        let name = names.of(step.step);
-        let line = match step.decision {
-            Decision::Fresh if fold => continue,
-            Decision::Fresh => Verb::Fresh.line(&format!("{name}{}", reused(step.reused, now))),
-            Decision::Restore => Verb::Restorable.line(&format!("{name}{}", reused(step.reused, now))),
-            Decision::Run => Verb::Stale.line(&format!("{name} ({})", reasons(&step.why, verbosity))),
-            Decision::Maybe => Verb::Maybe.line(&format!("{name} ({})", reasons(&step.why, verbosity))),
-        };
-        text.push_str(&line);
+    for step in plan.iter().filter(|step| !fold || step.decision != Decision::Fresh) {
+        text.push_str(&plan_line(step, names.of(step.step), now, verbosity));
         text.push('\n');
     }
     text
+}
+
+/// One step of a plan.
+pub(crate) fn plan_line(
+    step: &Planned,
+    name: &str,
+    now: zen_core::artifact::Timestamp,
+    verbosity: Verbosity,
+) -> String {
+    match step.decision {
+        Decision::Fresh => Verb::Fresh.line(&format!("{name}{}", reused(step.reused, now))),
+        Decision::Restore => Verb::Restorable.line(&format!("{name}{}", reused(step.reused, now))),
+        Decision::Run => Verb::Stale.line(&format!("{name} ({})", reasons(&step.why, verbosity))),
+        Decision::Maybe => Verb::Maybe.line(&format!("{name} ({})", reasons(&step.why, verbosity))),
+    }
 }

@@ -127,6 +127,25 @@ impl History {
         }
     }
 
+    /// The run that `12`, `last` or `last~2` (two before the last) names; `None` if there is none, or no such name.
+    ///
+    /// # Errors
+    /// What listing met.
+    pub fn find(&self, name: &str) -> io::Result<Option<RunEntry>> {
+        if let Ok(number) = name.parse() {
+            return Ok(self.read(RunId(number)));
+        }
+        let back = match name.strip_prefix("last") {
+            Some("") => Some(0),
+            Some(rest) => rest.strip_prefix('~').and_then(|back| back.parse().ok()),
+            None => None,
+        };
+        match back {
+            Some(back) => Ok(self.newest_first()?.nth(back)),
+            None => Ok(None),
+        }
+    }
+
     /// All runs that ended, newest first.
     ///
     /// # Errors
@@ -182,6 +201,9 @@ mod tests {
         fs::remove_file(folder.path().join("runs/last")).unwrap();
         assert_eq!(history.begin().unwrap(), RunId(3), "the hint is only a hint");
         assert_eq!(history.newest_first().unwrap().count(), 1);
+        let found = |name| history.find(name).unwrap().map(|run| run.id.0);
+        assert_eq!(["2", "last", "last~0"].map(found), [Some(2); 3]);
+        assert_eq!(["1", "last~1", "last~x", "lasted", "HEAD"].map(found), [None; 5]);
     }
 
     #[test]

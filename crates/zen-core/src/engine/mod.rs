@@ -6,6 +6,7 @@ mod attempt;
 mod build;
 mod clean;
 mod commit;
+mod explain;
 mod finish;
 pub mod history;
 mod job;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use clean::{CleanRequest, Cleaned, clean};
+pub use explain::Explained;
 pub use run::{Failure, Ran};
 pub use session::Session;
 

@@ -162,21 +162,23 @@ impl World<'_> {
 
     /// Which place disabled the step's caching?
     pub(super) fn disabled(&self, id: StepId, step: &Step) -> Option<String> {
-        let caching = &self.options.caching;
-        if caching.is_enabled(id) || step.enable_cache.0 {
-            return None;
-        }
-        Some(
-            match step.enable_cache.1 {
-                Rank::Default => "default",
-                Rank::Workspace => "the workspace",
-                Rank::Pipeline => "the pipeline",
-                Rank::Step => "the step",
-                Rank::Config => "the config file",
-                Rank::CommandLine => "the command line",
-            }
-            .to_owned(),
-        )
+        let (is_cached, by) = self.caching(id, step);
+        (!is_cached).then(|| by.to_owned())
+    }
+
+    /// Is the step cached, and which place says so?
+    pub(super) fn caching(&self, id: StepId, step: &Step) -> (bool, &'static str) {
+        let (is_cached, rank) =
+            if self.options.caching.is_enabled(id) { (true, Rank::CommandLine) } else { step.enable_cache };
+        let by = match rank {
+            Rank::Default => "default",
+            Rank::Workspace => "the workspace",
+            Rank::Pipeline => "the pipeline",
+            Rank::Step => "the step",
+            Rank::Config => "the config file",
+            Rank::CommandLine => "the command line",
+        };
+        (is_cached, by)
     }
 
     /// Do the outputs on disk match the record? What cannot be looked at does not.
@@ -205,13 +207,20 @@ impl World<'_> {
 
     /// The differences to the nearest earlier record of the step.
     fn changes(&self, step: &Step, observed: Option<&key::Observed>) -> Option<Vec<Change>> {
-        let explanation = explain(step, observed?)?;
-        let earlier = self.store.records.latest_of_step(&step.display_id, EARLIER);
-        let known = earlier.iter().filter_map(|record| self.explanation(record));
-        known.map(|old| diff(&old, &explanation)).filter(|changes| !changes.is_empty()).min_by_key(Vec::len)
+        self.nearest(step, &explain(step, observed?)?).map(|(_, changes)| changes)
     }
 
-    fn explanation(&self, record: &Record) -> Option<Explanation> {
+    /// The nearest earlier record of the step that has another key, and what is different now.
+    pub(super) fn nearest(&self, step: &Step, now: &Explanation) -> Option<(Record, Vec<Change>)> {
+        let earlier = self.store.records.latest_of_step(&step.display_id, EARLIER).into_iter();
+        let compared = earlier.filter_map(|record| {
+            let changes = diff(&self.explanation(&record)?, now);
+            (!changes.is_empty()).then_some((record, changes))
+        });
+        compared.min_by_key(|(_, changes)| changes.len())
+    }
+
+    pub(super) fn explanation(&self, record: &Record) -> Option<Explanation> {
         postcard::from_bytes(&self.store.read(record.explanation).ok()?).ok()
     }
 

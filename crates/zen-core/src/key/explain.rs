@@ -43,12 +43,27 @@ pub struct Explanation {
 impl Explanation {
     /// The key that these items make.
     pub fn key(&self) -> Key {
+        self.sink().finish()
+    }
+
+    /// The items of each component of the key, with its digest.
+    pub fn components(&self) -> Vec<(Component, Digest, &[Item])> {
+        let mut rest = &self.items[..];
+        let of = |(component, digest)| {
+            let (items, more) = rest.split_at(rest.partition_point(|item| item.component == component));
+            rest = more;
+            (component, digest, items)
+        };
+        self.sink().components().map(of).collect()
+    }
+
+    fn sink(&self) -> KeySink {
         let mut sink = KeySink::default();
         for item in &self.items {
             let Item { component, digest, .. } = *item;
             sink.take(Part { component, name: &item.name, path: item.path.as_ref(), digest, shown: &|| None });
         }
-        sink.finish()
+        sink
     }
 }
 

@@ -44,10 +44,15 @@ impl KeySink {
     /// The key of all items so far.
     pub fn finish(&self) -> Key {
         let mut key = FieldHasher::new("zen key 1");
-        for (component, hasher) in &self.components {
-            key.field(component.name().as_bytes()).field(&hasher.finish().0);
+        for (component, digest) in self.components() {
+            key.field(component.name().as_bytes()).field(&digest.0);
         }
         Key(key.finish())
+    }
+
+    /// The components that it is made of, each with the digest of its items so far.
+    pub fn components(&self) -> impl Iterator<Item = (Component, Digest)> {
+        self.components.iter().map(|(component, hasher)| (*component, hasher.finish()))
     }
 }
 
