@@ -2,6 +2,7 @@
 #![expect(unreachable_pub, reason = "nobody is outside of a test binary")]
 
 mod borrowed;
+mod cache_func;
 mod clean;
 mod codegen;
 mod concurrency;

@@ -353,10 +353,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
             .and_then(|()| std::fs::write(&file, zen_context(&context)))
             .map_err(|error| format!("`{}` cannot be written: {error}", file.display()))?;
         env.insert("ZEN_CONTEXT".into(), file.into());
-        let mut ancestors = locks::ancestors(work.world);
-        ancestors.push(std::process::id());
-        let ancestors: Vec<String> = ancestors.iter().map(u32::to_string).collect();
-        env.insert(locks::ANCESTORS.into(), ancestors.join(",").into());
+        env.insert(locks::ANCESTORS.into(), locks::with_ours(work.world).into());
         if let Some((name, value)) = work.jobserver.as_ref().map(Jobserver::variable)
             && !step.env.contains_key(name)
         {

@@ -143,9 +143,15 @@ fn holder(world: &World<'_>) -> Holder {
 }
 
 /// The processes of the runs that this one runs in, outermost first.
-pub(super) fn ancestors(world: &World<'_>) -> Vec<u32> {
+fn ancestors(world: &World<'_>) -> Vec<u32> {
     let text = world.project.workspace.env.get(std::ffi::OsStr::new(ANCESTORS)).and_then(|text| text.to_str());
     text.unwrap_or_default().split(',').filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The value of [`ANCESTORS`] for what this process starts.
+pub(super) fn with_ours(world: &World<'_>) -> String {
+    let ancestors = ancestors(world).into_iter().chain([std::process::id()]);
+    ancestors.map(|pid| pid.to_string()).collect::<Vec<_>>().join(",")
 }
 
 fn zen_folder(world: &World<'_>, source: std::io::Error) -> EngineError {

@@ -8,6 +8,7 @@ mod clean;
 mod commit;
 mod explain;
 mod finish;
+mod functions;
 pub mod history;
 mod job;
 mod ledger;

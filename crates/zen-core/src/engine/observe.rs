@@ -36,7 +36,9 @@ pub(super) struct StepSets {
     pub(super) sets: Vec<(Use, usize)>,
     /// What its package closures hold beside files.
     pub(super) facts: Vec<Fact>,
-    /// Why a closure is not known: the step is uncacheable then.
+    /// What its cache functions printed, by name.
+    pub(super) cache_funcs: Vec<(String, String)>,
+    /// Why a part of its key is not known: the step is uncacheable then.
     pub(super) unknown: Option<String>,
 }
 
@@ -133,7 +135,8 @@ pub(super) fn files_of(
     if let Some(why) = &sets.unknown {
         return Err(why.clone());
     }
-    let mut observed = key::Observed { facts: sets.facts.clone(), ..key::Observed::default() };
+    let mut observed =
+        key::Observed { facts: sets.facts.clone(), cache_funcs: sets.cache_funcs.clone(), ..key::Observed::default() };
     let mut files: BTreeMap<RelPath, Digest> = BTreeMap::new();
     for ((used, global), local) in sets.sets.iter().zip(&view.sets) {
         let found = members(&specs[*global], view, *local, owned)?;
@@ -265,6 +268,7 @@ pub(super) fn never_again(step: &Step, sets: &StepSets, view: &View) -> Option<D
         || !step.depends.is_empty()
         || !step.track_env.is_empty()
         || !step.policy.file_dependencies.is_empty()
+        || !step.cache_funcs.is_empty()
         || step.policy.expires_after.is_some()
         || names_files();
     (step.enable_cache.0 && !is_told).then(|| {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::history::History;
 use super::ledger::Ledger;
 use super::observe::{self, Owned, Sets, StepSets, View};
-use super::{Definitions, EngineError, Options, Project};
+use super::{Definitions, EngineError, Options, Project, functions};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
 use crate::decide::{Decision, Why};
 use crate::diag::{Diagnostic, Severity, Span};
@@ -208,6 +208,23 @@ impl<'p> Session<'p> {
             step_sets.facts.sort_unstable();
             step_sets.facts.dedup();
             world.step_sets.insert(*id, step_sets);
+        }
+        let (values, problems) = functions::values(world);
+        if !problems.is_empty() {
+            return Err(EngineError::Definitions(problems));
+        }
+        for id in &world.selection.order {
+            if model.step(*id).cache_funcs.is_empty() {
+                continue;
+            }
+            if let Some(sets) = world.step_sets.get_mut(id) {
+                match values.get(id) {
+                    Some(values) => sets.cache_funcs.clone_from(values),
+                    None => {
+                        sets.unknown = Some("its cache functions are not asked while its caching is off".to_owned())
+                    }
+                }
+            }
         }
         world.specs = sets.specs;
         let seen = Arc::new(world.scanner.observe(world.request(&world.specs)));

@@ -41,6 +41,7 @@ fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
         retry_delay: Duration::ZERO,
         enable_cache: (true, Rank::Default),
         policy: Policy::default(),
+        cache_funcs: Vec::new(),
     }
 }
 

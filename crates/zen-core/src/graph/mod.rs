@@ -207,6 +207,11 @@ pub fn same_definition(a: &Step, b: &Step) -> bool {
         && a.pass_env == b.pass_env
         && a.enable_cache.0 == b.enable_cache.0
         && a.policy == b.policy
+        && a.cache_funcs.len() == b.cache_funcs.len()
+        && a.cache_funcs
+            .iter()
+            .zip(&b.cache_funcs)
+            .all(|(a, b)| a.name == b.name && same_command(&a.command, &b.command))
 }
 
 fn same_command(a: &Command, b: &Command) -> bool {

@@ -155,6 +155,7 @@ impl Tables {
             retry_delay: Duration::ZERO,
             enable_cache: (true, Rank::Default),
             policy: Policy::default(),
+            cache_funcs: Vec::new(),
         });
         id
     }

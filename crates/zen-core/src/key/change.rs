@@ -73,6 +73,7 @@ impl fmt::Display for Change {
             (Component::Env, _) => format!("env `{item}`"),
             (Component::Outputs, _) => format!("output `{item}`"),
             (Component::Platform, _) => "platform".to_owned(),
+            (Component::CacheFunc, _) if item.is_empty() => "cache-func".to_owned(),
             (Component::CacheFunc, _) => format!("cache-func `{item}`"),
             (Component::Code | Component::Sources | Component::Files, None) => item.clone(),
         };

@@ -34,6 +34,8 @@ pub struct Observed {
     pub depends: Vec<(String, Key)>,
     /// Variables read from outside: unset is not empty.
     pub env: BTreeMap<String, Option<OsString>>,
+    /// What the cache functions printed, by name, sorted.
+    pub cache_funcs: Vec<(String, String)>,
     /// The host's target triple.
     pub platform: String,
 }
@@ -96,6 +98,9 @@ pub fn visit(step: &Step, observed: &Observed, sink: &mut dyn Sink) -> Result<()
         sink.item(Component::Sources, &fact.item, None, fact.digest, &|| fact.shown.clone());
     }
     env(step, observed, sink);
+    for (name, value) in &observed.cache_funcs {
+        sink.item(Component::CacheFunc, name, None, text(value), &|| Some(in_one_line(value)));
+    }
     outputs(step, sink);
     if step.policy.include_platform {
         let platform = &observed.platform;
@@ -250,6 +255,17 @@ fn outputs(step: &Step, sink: &mut dyn Sink) {
         let mut hasher = FieldHasher::new("zen output 1");
         hasher.number(u64::from(output.place_is_ours)).number(u64::from(output.optional)).field(shown.as_bytes());
         sink.item(Component::Outputs, &output.name, None, hasher.finish(), &|| Some(shown.clone()));
+    }
+}
+
+/// What a function printed, for people: on one line, and what is long by its beginning and its digest.
+fn in_one_line(value: &str) -> String {
+    const LONGEST: usize = 80;
+    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let line: String = value.trim_end().chars().map(plain).collect();
+    match line.char_indices().nth(LONGEST) {
+        None => line,
+        Some((end, _)) => format!("{}… ({})", &line[..end], text(value).short()),
     }
 }
 

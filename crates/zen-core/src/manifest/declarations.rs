@@ -58,7 +58,19 @@ pub(crate) struct PolicyDeclaration {
     pub(crate) include_platform: Option<bool>,
     pub(crate) file_dependencies: Vec<Text>,
     pub(crate) ignored_inputs: Vec<Text>,
+    pub(crate) cache_func: Vec<FunctionDeclaration>,
     pub(crate) expires_after: Option<Expiry>,
+}
+
+/// `cache-func`, or one of it
+#[derive(Debug, Clone)]
+pub(crate) struct FunctionDeclaration {
+    /// Its name, where it is one of a table.
+    pub(crate) name: Option<String>,
+    /// Where the name stands, or the command.
+    pub(crate) span: Span,
+    /// A shell string or a list of words.
+    pub(crate) run: Run,
 }
 
 /// `expires-after`

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
-use super::declarations::{Expiry, Level, PolicyDeclaration};
+use super::declarations::{Expiry, FunctionDeclaration, Level, PolicyDeclaration, Run};
 use super::reader::{Fields, Key, Name, Node, Reader, Text};
 use crate::diag::{Diagnostic, Span};
 
@@ -35,7 +35,7 @@ const POLICY_KEYS: &[Key] = &[
     Known("expires-after"),
     Known("ignored-inputs"),
     NotYet("source-dependencies"),
-    NotYet("cache-func"),
+    Known("cache-func"),
 ];
 
 /// Which names are too much alike to stand side by side.
@@ -90,6 +90,7 @@ fn policy(reader: &mut Reader<'_>, node: &Node<'_>) -> PolicyDeclaration {
             .get("ignored-inputs")
             .map(|node| reader.string_or_strings(node, "ignored-inputs"))
             .unwrap_or_default(),
+        cache_func: fields.get("cache-func").map(|node| functions(reader, node)).unwrap_or_default(),
         expires_after: fields.get("expires-after").and_then(|node| {
             if node.get_ref().as_str() == Some("never") {
                 return Some(Expiry::Never);
@@ -97,6 +98,46 @@ fn policy(reader: &mut Reader<'_>, node: &Node<'_>) -> PolicyDeclaration {
             reader.duration(node, "expires-after").map(Expiry::After)
         }),
     }
+}
+
+/// `cache-func`: one command, or a table of named ones.
+fn functions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<FunctionDeclaration> {
+    let Some(table) = node.get_ref().as_table() else {
+        let span = reader.span(node.span());
+        return function(reader, node, "cache-func", None, span).into_iter().collect();
+    };
+    let named = named(reader, table, "a cache function", Alike::Case);
+    let read = |(name, node): (Name, &Node<'_>)| {
+        let key = format!("cache-func.{}", name.value);
+        function(reader, node, &key, Some(name.value), name.span)
+    };
+    named.into_iter().filter_map(read).collect()
+}
+
+fn function(
+    reader: &mut Reader<'_>,
+    node: &Node<'_>,
+    key: &str,
+    name: Option<String>,
+    span: Span,
+) -> Option<FunctionDeclaration> {
+    let is_empty = |words: &[Text]| words.first().is_none_or(|word| word.value.trim().is_empty());
+    let (words, run) = if let Some(script) = reader.as_text(node) {
+        (vec![script.clone()], Run::Shell(script))
+    } else if node.get_ref().is_array() {
+        let words = reader.strings(node, key);
+        (words.clone(), Run::Argv(words))
+    } else {
+        reader.wrong_type(node, key, "a command: a string or an array of words");
+        return None;
+    };
+    if is_empty(&words) {
+        let help = format!("`{key} = \"protoc --version\"`: what it prints is part of the key");
+        let at = reader.span(node.span());
+        reader.report(Diagnostic::error(format!("`{key}` is empty")).at(at, "no command").help(help));
+        return None;
+    }
+    Some(FunctionDeclaration { name, span, run })
 }
 
 fn env(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, Text> {

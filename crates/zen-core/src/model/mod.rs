@@ -164,6 +164,19 @@ pub struct Step {
     pub enable_cache: (bool, Rank),
     /// `cache-policy`, all ranks joined.
     pub policy: Policy,
+    /// `cache-policy.cache-func`, those of all ranks, sorted by name; the one without a name first.
+    pub cache_funcs: Vec<CacheFunc>,
+}
+
+/// A command whose standard output enters the key.
+#[derive(Debug, Clone)]
+pub struct CacheFunc {
+    /// Its name; empty for one that is no member of a table.
+    pub name: String,
+    /// Where it is written.
+    pub span: Span,
+    /// A [`Command::Shell`] or [`Command::Argv`], without inputs and outputs.
+    pub command: Command,
 }
 
 /// The place that decided a setting, lowest first.

@@ -7,12 +7,12 @@ use super::render::Renderer;
 use super::{Context, Place};
 use crate::diag::Diagnostic;
 use crate::layout::TargetKind;
-use crate::manifest::declarations::{BuildOptions, Run, TargetKey};
+use crate::manifest::declarations::{BuildOptions, FunctionDeclaration, Run, TargetKey};
 use crate::manifest::reader::Text;
 use crate::manifest::shell::{self, Item, Script, Surround, Word};
 use crate::manifest::template::{Segment, cut};
 use crate::model::template::{Part, Template};
-use crate::model::{BuildTarget, CargoBuild, ClosureRequest, Command};
+use crate::model::{BuildTarget, CacheFunc, CargoBuild, ClosureRequest, Command};
 use crate::path::RelPath;
 use crate::suggest;
 
@@ -95,6 +95,28 @@ pub(crate) fn command(
         }
     }
     resolved
+}
+
+/// The cache functions of a step. They run before anything is decided, so what they name is known by then.
+pub(crate) fn functions<'d>(
+    renderer: &mut Renderer<'_>,
+    declared: impl Iterator<Item = &'d FunctionDeclaration>,
+    shell: Option<&[Text]>,
+) -> Vec<CacheFunc> {
+    let mut functions = Vec::new();
+    for FunctionDeclaration { name, span, run } in declared {
+        let command = match run {
+            Run::Shell(text) => {
+                check_placeholders(text, &mut renderer.problems);
+                let shell = shell.map(|words| words.iter().filter_map(|word| renderer.string(word)).collect());
+                Command::Shell { script: renderer.early_template(text), shell }
+            }
+            Run::Argv(words) => Command::Argv(words.iter().map(|word| renderer.early_template(word)).collect()),
+            Run::Target { .. } | Run::Build { .. } | Run::Broken => continue,
+        };
+        functions.push(CacheFunc { name: name.clone().unwrap_or_default(), span: *span, command });
+    }
+    functions
 }
 
 impl Resolved {

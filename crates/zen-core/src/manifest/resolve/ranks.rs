@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::render::Renderer;
 use super::{Context, Place};
 use crate::diag::{Diagnostic, Span};
-use crate::manifest::declarations::{Expiry, Level};
+use crate::manifest::declarations::{Expiry, FunctionDeclaration, Level};
 use crate::manifest::reader::Text;
 use crate::model::{Policy, Rank, Step};
 use crate::path::RelPath;
@@ -44,6 +44,13 @@ impl<'d> Levels<'d> {
 
     pub(crate) fn env(&self) -> BTreeMap<&'d str, &'d Text> {
         self.0.iter().flat_map(|(level, ..)| level.env.iter()).map(|(name, text)| (name.as_str(), text)).collect()
+    }
+
+    /// The cache functions of all places, sorted by name; of two of one name the nearer.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &'d FunctionDeclaration> {
+        let all = self.0.iter().flat_map(|(level, ..)| &level.policy.cache_func);
+        let named: BTreeMap<Option<&str>, &FunctionDeclaration> = all.map(|it| (it.name.as_deref(), it)).collect();
+        named.into_values()
     }
 
     pub(crate) fn policy(&self, renderer: &mut Renderer<'_>) -> Policy {

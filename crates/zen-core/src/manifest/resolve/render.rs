@@ -93,6 +93,14 @@ impl<'a> Renderer<'a> {
         template
     }
 
+    /// The same for one that runs before inputs and outputs are known.
+    pub(crate) fn early_template(&mut self, text: &Text) -> Template {
+        let scope = Self::scope(&self.params, self.pipeline, Some(Refuse::Artifacts));
+        let template = parse(text, &scope, &mut self.problems);
+        self.note(&template);
+        template
+    }
+
     fn note(&mut self, template: &Template) {
         for placeholder in template.placeholders() {
             match placeholder {
@@ -108,9 +116,7 @@ impl<'a> Renderer<'a> {
     /// A string that must be known now; `None` if something in it is wrong, which is reported.
     pub(crate) fn render(&mut self, text: &Text) -> Option<Rendered> {
         let before = self.problems.len();
-        let scope = Self::scope(&self.params, self.pipeline, Some(Refuse::Artifacts));
-        let template = parse(text, &scope, &mut self.problems);
-        self.note(&template);
+        let template = self.early_template(text);
         let mut rendered = Rendered::default();
         for part in &template.parts {
             match part {

@@ -126,6 +126,7 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
     let levels = Levels::of(context, place);
     let policy = levels.policy(&mut renderer);
     let shell = levels.nearest(|level| level.shell.as_deref());
+    let cache_funcs = command::functions(&mut renderer, levels.functions(), shell);
     let run = command::command(context, place, &mut renderer, shell, &cwd);
     let declared_packages = command::packages(context, &mut renderer, levels.joined(|level| &level.packages), &cwd);
     if declared_packages.is_empty() && policy.include_step_code {
@@ -168,6 +169,7 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         retry_delay: declared.retry_delay.unwrap_or(Duration::ZERO),
         enable_cache: levels.enable_cache(),
         policy,
+        cache_funcs,
         pipeline_params: (renderer.used_pipeline.iter())
             .map(|name| (name.clone(), renderer.pipeline[name].clone()))
             .collect(),
