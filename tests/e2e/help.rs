@@ -21,12 +21,13 @@ fn of_zen() {
     Usage: cargo zen [OPTIONS] <COMMAND>
 
     Commands:
-      run      Run pipelines: only the steps whose inputs changed
-      status   Show what would run, and why
-      explain  Show what a step's key is made of, and what changed
-      list     List pipelines and their steps
-      logs     Show the captured output of a step
-      clean    Remove cached results
+      run        Run pipelines: only the steps whose inputs changed
+      status     Show what would run, and why
+      explain    Show what a step's key is made of, and what changed
+      list       List pipelines and their steps
+      logs       Show the captured output of a step
+      artifacts  Show and export what steps made, by name and version
+      clean      Remove cached results
 
     Options:
       -h, --help     Print help

@@ -1,6 +1,7 @@
 //! The real executable in small workspaces: what ran, and why. One binary, a module for each behaviour.
 #![expect(unreachable_pub, reason = "nobody is outside of a test binary")]
 
+mod artifacts;
 mod borrowed;
 mod cache_func;
 mod clean;

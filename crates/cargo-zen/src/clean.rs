@@ -25,7 +25,7 @@ pub(crate) fn clean(global: &Global, flags: &flags::Clean, shell: &mut Shell) ->
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let Loaded { project, definitions, store_dir } = &loaded;
+    let Loaded { project, definitions, store_dir, .. } = &loaded;
     let cleaned = match remove(project, definitions, store_dir.as_deref(), &request, now()) {
         Ok(cleaned) => cleaned,
         Err(error) => return report(shell, &error, loaded.sources()),

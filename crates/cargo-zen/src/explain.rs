@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 use zen_core::artifact::{Key, Timestamp};
-use zen_core::decide::{Why, age_text};
+use zen_core::decide::Why;
 use zen_core::engine::{Explained, Session};
 use zen_core::key::{Component, Item};
 use zen_core::model::{InputSource, Model, Step};
@@ -13,6 +13,7 @@ use zen_core::store::local::Access;
 
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat};
+use crate::human::age;
 use crate::json::{FORMAT, decision, reasons};
 use crate::load::{report, show};
 use crate::run::{Prepared, plan_line, written};
@@ -101,8 +102,7 @@ fn as_text(explained: &Explained, model: &Model, step: &Step, now: Timestamp, ve
         text.push_str(&more(items.len()));
     }
     if let Some(record) = &explained.compared {
-        let age = std::time::Duration::from_millis(now.0.saturating_sub(record.ended.0).max(0).unsigned_abs());
-        let which = format!("run {} ({} ago, key {})", record.run, age_text(age), record.key.0.short());
+        let which = format!("run {} ({} ago, key {})", record.run, age(record.ended, now), record.key.0.short());
         if explained.changes.is_empty() {
             text.push_str(&format!("the same as in {which}\n"));
         } else {

@@ -89,6 +89,8 @@ pub(crate) enum Command {
     List(List),
     /// Show the captured output of a step
     Logs(Logs),
+    /// Show and export what steps made, by name and version
+    Artifacts(Artifacts),
     /// Remove cached results
     Clean(Clean),
 }
@@ -206,6 +208,55 @@ pub(crate) struct Logs {
     /// The run: its number, `last` or `last~N` [default: the latest in which the step ran]
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
+}
+
+/// `cargo zen artifacts`
+#[derive(Debug, Args)]
+pub(crate) struct Artifacts {
+    /// What to do with them [default: list]
+    #[command(subcommand)]
+    pub(crate) command: Option<ArtifactsCommand>,
+}
+
+/// What to do with artifacts. NAME is `output`, `step.output` or `pipeline/step.output`; `NAME@3` is its version 3.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArtifactsCommand {
+    /// List artifacts, each with its version in place, else its newest
+    List {
+        /// Only these
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Show an artifact's versions, and the files of one
+    Show {
+        /// The artifact
+        #[arg(value_name = "NAME[@VERSION]")]
+        name: String,
+    },
+    /// Write a file of an artifact to standard output
+    Cat {
+        /// The artifact
+        #[arg(value_name = "NAME[@VERSION]")]
+        name: String,
+        /// Which of its files
+        #[arg(value_name = "PATH")]
+        path: Option<String>,
+    },
+    /// Print where a version lies in the workspace
+    Path {
+        /// The artifact
+        #[arg(value_name = "NAME[@VERSION]")]
+        name: String,
+    },
+    /// Write a version to another place
+    Export {
+        /// The artifact
+        #[arg(value_name = "NAME[@VERSION]")]
+        name: String,
+        /// Where to; nothing may be there
+        #[arg(value_name = "TO")]
+        to: PathBuf,
+    },
 }
 
 /// `cargo zen clean`

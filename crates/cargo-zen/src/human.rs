@@ -183,8 +183,12 @@ pub(crate) fn reasons(why: &[Why], verbosity: Verbosity) -> String {
 /// ` (run 12, 3h ago, saves 1.2s)`
 pub(crate) fn reused(reused: Option<Reused>, now: Timestamp) -> String {
     let Some(reused) = reused else { return String::new() };
-    let age = Duration::from_millis(now.0.saturating_sub(reused.ended.0).max(0).unsigned_abs());
-    format!(" (run {}, {} ago, saves {})", reused.run, age_text(age), saved(reused.saved))
+    format!(" (run {}, {} ago, saves {})", reused.run, age(reused.ended, now), saved(reused.saved))
+}
+
+/// `3h`: how long ago something ended.
+pub(crate) fn age(ended: Timestamp, now: Timestamp) -> String {
+    age_text(Duration::from_millis(now.0.saturating_sub(ended.0).max(0).unsigned_abs()))
 }
 
 impl Listener for Human<'_> {

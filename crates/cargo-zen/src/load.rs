@@ -23,6 +23,8 @@ pub(crate) struct Loaded {
     pub(crate) definitions: Definitions,
     /// `ZEN_STORE_DIR`, relative to where zen was started.
     pub(crate) store_dir: Option<PathBuf>,
+    /// The folder that zen was started in.
+    pub(crate) here: PathBuf,
 }
 
 impl Loaded {
@@ -66,7 +68,7 @@ impl Loaded {
             }
         }
         match project.define(problems.clone(), overrides) {
-            Ok(definitions) => Ok(Self { project, definitions, store_dir }),
+            Ok(definitions) => Ok(Self { project, definitions, store_dir, here }),
             Err(error) => {
                 let code = report(shell, &error, &project.workspace.sources);
                 // Tables that are right without `--set` are not what is wrong.

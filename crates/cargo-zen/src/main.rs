@@ -1,5 +1,6 @@
 //! `cargo zen`: flags in, status lines, diagnostics, JSON and exit codes out. The only crate that prints.
 
+mod artifacts;
 mod clean;
 mod diagnose;
 mod exit;
@@ -50,13 +51,14 @@ fn command_line() -> ExitCode {
         Command::Explain(explain) => explain::explain(&cli.global, explain, &mut shell),
         Command::List(list) => list::list(&cli.global, list, &mut shell),
         Command::Logs(logs) => logs::logs(&cli.global, logs, &mut shell),
+        Command::Artifacts(artifacts) => artifacts::artifacts(&cli.global, artifacts, &mut shell),
         Command::Clean(clean) => clean::clean(&cli.global, clean, &mut shell),
     };
     done.into()
 }
 
 /// Commands that are to come.
-const NOT_YET: [&str; 9] = ["artifacts", "audit", "completions", "graph", "init", "report", "runs", "schema", "verify"];
+const NOT_YET: [&str; 8] = ["audit", "completions", "graph", "init", "report", "runs", "schema", "verify"];
 
 /// `cargo zen run` starts `cargo-zen zen run`.
 fn without_subcommand_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {

@@ -29,8 +29,11 @@ struct Question {
     limit: Duration,
 }
 
+/// Values by the names of their functions.
+pub(super) type Named = Vec<(String, String)>;
+
 /// What the functions of each step say, by name: of the steps of the run that are cached. And all that went wrong.
-pub(super) fn values(world: &World<'_>) -> (HashMap<StepId, Vec<(String, String)>>, Vec<Diagnostic>) {
+pub(super) fn values(world: &World<'_>) -> (HashMap<StepId, Named>, Vec<Diagnostic>) {
     let model = &world.definitions.model;
     let mut problems = Vec::new();
     let mut asked: Vec<(StepId, &CacheFunc, Question)> = Vec::new();
@@ -46,7 +49,7 @@ pub(super) fn values(world: &World<'_>) -> (HashMap<StepId, Vec<(String, String)
         }
     }
     let answers = ask_all(world, asked.iter().map(|(_, _, question)| question.clone()).collect());
-    let mut values: HashMap<StepId, Vec<(String, String)>> = cached.iter().map(|id| (*id, Vec::new())).collect();
+    let mut values: HashMap<StepId, Named> = cached.iter().map(|id| (*id, Vec::new())).collect();
     let mut reported: Vec<&Question> = Vec::new();
     for (id, function, question) in &asked {
         match &answers[question] {

@@ -2,6 +2,7 @@
 //! colours and exit codes are not known here.
 #![expect(clippy::disallowed_methods, reason = "an edge: reads the clock, and what the other edges left")]
 
+pub mod artifacts;
 mod attempt;
 mod build;
 mod clean;
@@ -19,6 +20,7 @@ mod run;
 mod session;
 mod settle;
 mod upstream;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::io;

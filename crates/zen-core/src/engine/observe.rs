@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::functions::Named;
 use crate::closure::Fact;
 use crate::diag::{Diagnostic, Span};
 use crate::digest::Digest;
@@ -37,7 +38,7 @@ pub(super) struct StepSets {
     /// What its package closures hold beside files.
     pub(super) facts: Vec<Fact>,
     /// What its cache functions printed, by name.
-    pub(super) cache_funcs: Vec<(String, String)>,
+    pub(super) cache_funcs: Named,
     /// Why a part of its key is not known: the step is uncacheable then.
     pub(super) unknown: Option<String>,
 }

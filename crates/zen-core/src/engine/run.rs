@@ -8,7 +8,7 @@ use super::history::{RunEntry, StepEntry, StepOutcome};
 use super::job::{Message, Work};
 use super::looping::Loop;
 use super::session::{Progress, Session, World};
-use super::{EngineError, finish, locks};
+use super::{EngineError, finish, locks, versions};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Listener, Summary};
 use crate::model::StepId;
@@ -86,6 +86,10 @@ impl Session<'_> {
         std::thread::scope(|scope| run.work(scope, &messages));
         let (steps, stopped, failed_late) = run.finish();
 
+        if let Err(error) = versions::note(world, progress, &steps, id) {
+            let text = format!("the versions of artifacts cannot be written ({error}): `artifacts` does not know them");
+            listener.event(&Event::Warning(Diagnostic::warning(text)));
+        }
         let mut summary = summarize(world, progress, &steps);
         summary.run = id;
         summary.success &= stopped.is_none() && !failed_late;
