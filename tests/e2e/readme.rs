@@ -19,7 +19,7 @@ fn shown(readme: &str) -> Vec<(Vec<&str>, String)> {
 }
 
 /// Without what differs from run to run: times, ages and the numbers of runs.
-fn normalized(text: &str) -> String {
+pub(crate) fn normalized(text: &str) -> String {
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let word = |(at, word): (usize, &&str)| {

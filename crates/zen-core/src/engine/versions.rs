@@ -94,7 +94,7 @@ impl Versions {
         for ((step, _), versions) in &mut self.known {
             versions.drain(..versions.len().saturating_sub(KEPT));
             for version in versions {
-                payloads.push(postcard::to_stdvec(&(&*step, &*version)).map_err(io::Error::other)?);
+                payloads.push(postcard::to_stdvec(&(&step, &version)).map_err(io::Error::other)?);
             }
         }
         self.log.write()?.replace(&frames(&payloads)).map(drop)
