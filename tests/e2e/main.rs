@@ -20,6 +20,7 @@ mod messages;
 mod outputs;
 mod packages;
 mod params;
+mod platform;
 mod policy;
 mod random_dag;
 mod readme;

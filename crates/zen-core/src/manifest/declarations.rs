@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::platform::Platform;
 use super::reader::{Name, Raw, Text};
 use crate::diag::{Span, Spanned};
 use crate::path::RelPath;
@@ -74,6 +75,16 @@ pub(crate) struct PipelineDeclaration {
     pub(crate) members: Vec<Text>,
     pub(crate) level: Level,
     pub(crate) steps: Vec<StepDeclaration>,
+    /// Those that are not there on this host.
+    pub(crate) absent: Vec<AbsentStep>,
+}
+
+/// A step that is not there on this host.
+#[derive(Debug, Clone)]
+pub(crate) struct AbsentStep {
+    pub(crate) name: Name,
+    /// Where its `platform` is written.
+    pub(crate) platform: Span,
 }
 
 /// `params.NAME`
@@ -100,6 +111,7 @@ pub(crate) struct StepDeclaration {
     pub(crate) pool: Option<Text>,
     pub(crate) threads: Threads,
     pub(crate) retry_delay: Option<Duration>,
+    pub(crate) platform: Option<Spanned<Platform>>,
 }
 
 /// `threads-required`

@@ -3,6 +3,7 @@
 
 mod declarations;
 mod level;
+pub mod platform;
 pub mod quantity;
 mod reader;
 pub mod resolve;

@@ -5,7 +5,7 @@ use super::declarations::{
 };
 use super::level::{Alike, LEVEL_KEYS, level, named};
 use super::reader::{Fields, Key, Name, Node, Reader, Text};
-use super::table;
+use super::{platform, table};
 use crate::diag::{Diagnostic, Spanned};
 
 use Key::{Known, NotYet};
@@ -24,10 +24,10 @@ pub(crate) const STEP_KEYS: &[Key] = &[
     Known("threads-required"),
     Known("retry-delay"),
     Known("description"),
+    Known("platform"),
     NotYet("matrix"),
     NotYet("batch"),
     NotYet("interactive"),
-    NotYet("platform"),
     NotYet("on-success"),
     NotYet("on-failure"),
     NotYet("on-end"),
@@ -82,6 +82,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> Step
         pool: text(reader, "pool"),
         threads: fields.get("threads-required").map_or(Threads::Count(1), |node| threads(reader, node)),
         retry_delay: fields.get("retry-delay").and_then(|node| reader.duration(node, "retry-delay")),
+        platform: text(reader, "platform").and_then(|text| platform::read(reader, &text)),
         name,
     }
 }

@@ -122,6 +122,7 @@ fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDec
         members: fields.get("pipelines").map(|node| reader.strings(node, "pipelines")).unwrap_or_default(),
         level: level(reader, &fields),
         steps: steps.into_iter().map(|(name, node)| step::read(reader, name, node)).collect(),
+        absent: Vec::new(),
         name,
     };
     if fields.get("steps").is_none() && fields.get("pipelines").is_none() {

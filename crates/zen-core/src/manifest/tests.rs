@@ -2,6 +2,7 @@
 
 mod definitions;
 mod model;
+mod platform;
 mod references;
 mod scripts;
 

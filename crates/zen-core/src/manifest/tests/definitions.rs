@@ -60,7 +60,7 @@ zzzzzz = 1"#), @r#"
       help: did you mean `outputs`?
     error: unknown key `zzzzzz` in step `s`
       --> Cargo.toml:11:1 `zzzzzz` not a key of this table
-      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `outputs`, `packages`, `params` and 9 more
+      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `outputs`, `packages`, `params` and 10 more
     "#);
 }
 
@@ -159,7 +159,6 @@ fn not_yet() {
 matrix.x = [1]
 batch = true
 interactive = true
-platform = "cfg(unix)"
 secret-env = ["T"]
 on-success = "x"
 on_failure = "x"
@@ -176,29 +175,26 @@ cache-policy.cache-func = "x""#), @r#"
     error: `interactive` is not supported yet
       --> Cargo.toml:12:1 `interactive` in step `s`
       help: remove it, or keep it as `x-interactive` until it is: such keys are left alone
-    error: `platform` is not supported yet
-      --> Cargo.toml:13:1 `platform` in step `s`
-      help: remove it, or keep it as `x-platform` until it is: such keys are left alone
     error: `secret-env` is not supported yet
-      --> Cargo.toml:14:1 `secret-env` in step `s`
+      --> Cargo.toml:13:1 `secret-env` in step `s`
       help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
     error: `on-success` is not supported yet
-      --> Cargo.toml:15:1 `on-success` in step `s`
+      --> Cargo.toml:14:1 `on-success` in step `s`
       help: remove it, or keep it as `x-on-success` until it is: such keys are left alone
     error: `on_failure` is not supported yet
-      --> Cargo.toml:16:1 `on_failure` in step `s`
+      --> Cargo.toml:15:1 `on_failure` in step `s`
       help: remove it, or keep it as `x-on-failure` until it is: such keys are left alone
     error: `on-end` is not supported yet
-      --> Cargo.toml:17:1 `on-end` in step `s`
+      --> Cargo.toml:16:1 `on-end` in step `s`
       help: remove it, or keep it as `x-on-end` until it is: such keys are left alone
     error: `ignored-inputs` is not supported yet
-      --> Cargo.toml:18:14 `ignored-inputs` in `cache-policy`
+      --> Cargo.toml:17:14 `ignored-inputs` in `cache-policy`
       help: remove it, or keep it as `x-ignored-inputs` until it is: such keys are left alone
     error: `source-dependencies` is not supported yet
-      --> Cargo.toml:19:14 `source-dependencies` in `cache-policy`
+      --> Cargo.toml:18:14 `source-dependencies` in `cache-policy`
       help: remove it, or keep it as `x-source-dependencies` until it is: such keys are left alone
     error: `cache-func` is not supported yet
-      --> Cargo.toml:20:14 `cache-func` in `cache-policy`
+      --> Cargo.toml:19:14 `cache-func` in `cache-policy`
       help: remove it, or keep it as `x-cache-func` until it is: such keys are left alone
     error: `{{ matrix.x }}` is not supported yet
       --> Cargo.toml:9:13 `{{ matrix.x }}`
