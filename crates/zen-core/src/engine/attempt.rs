@@ -250,7 +250,17 @@ impl<'a, 'w> Attempt<'a, 'w> {
     /// A program in the step's folder, without a limit.
     pub(super) fn spec(&self, program: OsString, args: Vec<OsString>, env: Outer, stdout: Stdout) -> Spec {
         let cwd = self.step.cwd.to_path(&self.work.world.project.workspace.root);
-        Spec { job: JobId(self.job.step.0), program, args, env, cwd, timeout: None, grace: GRACE, stdout }
+        Spec {
+            job: JobId(self.job.step.0),
+            program,
+            args,
+            env,
+            cwd,
+            timeout: None,
+            grace: GRACE,
+            stdin: Vec::new(),
+            stdout,
+        }
     }
 
     /// Runs a program, its output captured and passed on.
