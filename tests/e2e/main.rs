@@ -13,6 +13,7 @@ mod files;
 mod harness;
 mod help;
 mod human;
+mod interactive;
 mod iris;
 mod logs;
 mod meanwhile;

@@ -32,6 +32,8 @@ pub(crate) struct Human<'a> {
     /// The time that ages are counted from.
     pub(crate) now: Timestamp,
     running: BTreeSet<StepId>,
+    /// Who has the terminal to itself: there is no bar then.
+    terminal: Option<StepId>,
     kept: BTreeMap<StepId, Vec<u8>>,
     /// For the bar: how many steps there are, how many are done.
     total: usize,
@@ -51,7 +53,8 @@ impl<'a> Human<'a> {
         now: Timestamp,
     ) -> Self {
         let (running, kept) = (BTreeSet::new(), BTreeMap::new());
-        Self { shell, names, sources, title, output, now, running, kept, total: 0, done: 0, fold: None }
+        let (terminal, fold) = (None, None);
+        Self { shell, names, sources, title, output, now, running, terminal, kept, total: 0, done: 0, fold }
     }
 
     fn planned(&mut self, steps: &[Planned]) {
@@ -74,6 +77,9 @@ impl<'a> Human<'a> {
     }
 
     fn show_bar(&mut self) {
+        if self.terminal.is_some() {
+            return;
+        }
         let names: Vec<&str> = self.running.iter().map(|step| self.names.of(*step)).collect();
         self.shell.bar(self.done, self.total, &names);
     }
@@ -113,6 +119,7 @@ impl<'a> Human<'a> {
     fn finished(&mut self, finished: &Finished) {
         let name = self.names.of(finished.step).to_owned();
         self.done += 1;
+        self.terminal = self.terminal.filter(|step| *step != finished.step);
         if self.running.remove(&finished.step) {
             self.show_bar();
         }
@@ -196,6 +203,10 @@ impl Listener for Human<'_> {
                 self.shell.status(Verb::Blocking, &format!("waiting for {on}{holder}"));
             }
             Event::Started { step, why, attempt } => self.started(*step, why, *attempt),
+            Event::TerminalTaken { step } => {
+                self.terminal = Some(*step);
+                self.shell.no_bar();
+            }
             Event::Output { step, bytes } => self.output(*step, bytes),
             Event::Retrying { step, attempt, failure, delay } => {
                 let name = self.names.of(*step);

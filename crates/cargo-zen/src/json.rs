@@ -113,6 +113,8 @@ impl<W: Write> Listener for Json<'_, W> {
                 let step = self.id(*step);
                 self.line(&json!({ "reason": "step-started", "step": step, "why": reasons(why), "attempt": attempt }));
             }
+            // For people alone: programs hear that the step started.
+            Event::TerminalTaken { .. } => {}
             Event::Output { step, bytes } => {
                 let (step, text) = (self.id(*step), String::from_utf8_lossy(bytes));
                 self.line(&json!({ "reason": "step-output", "step": step, "text": text }));

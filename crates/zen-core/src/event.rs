@@ -113,6 +113,11 @@ pub enum Event {
         /// 1 for the first try.
         attempt: u32,
     },
+    /// The step's command has the terminal to itself from now on, until the step ends or is tried again.
+    TerminalTaken {
+        /// The step.
+        step: StepId,
+    },
     /// A piece of captured output: whole lines, the last one perhaps without its end.
     Output {
         /// The step.

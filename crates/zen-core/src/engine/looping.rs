@@ -278,7 +278,9 @@ impl<'r, 'w> Loop<'r, 'w> {
         if (builds || definition.calls_cargo) && !pools.iter().any(|pool| pool == "cargo") {
             pools.push("cargo".to_owned());
         }
-        Demand { threads: definition.threads.unwrap_or(u32::MAX), pools }
+        // All of `-j`: nothing else runs while a step has the terminal.
+        let threads = definition.threads.filter(|_| !definition.interactive);
+        Demand { threads: threads.unwrap_or(u32::MAX), pools }
     }
 
     fn start<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId)
@@ -316,6 +318,11 @@ impl<'r, 'w> Loop<'r, 'w> {
     {
         match message {
             Message::Event(event) => self.listener.event(&event),
+            Message::TakeTerminal { step, ready } => {
+                self.listener.event(&Event::TerminalTaken { step });
+                // A worker that does not wait for it any more needs no answer.
+                let _ = ready.send(());
+            }
             Message::LeavePool { step, pool } => self.schedule.leave_pool(step, &pool),
             Message::PutBack(step) => self.put_back(step),
             Message::KeyLocked { step, guard } => {

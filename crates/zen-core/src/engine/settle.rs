@@ -163,6 +163,9 @@ impl World<'_> {
     /// Which place disabled the step's caching?
     pub(super) fn disabled(&self, id: StepId, step: &Step) -> Option<String> {
         let caching = &self.options.caching;
+        if step.interactive {
+            return Some("`interactive`".to_owned());
+        }
         if caching.is_enabled(id) || step.enable_cache.0 {
             return None;
         }

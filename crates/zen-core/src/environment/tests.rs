@@ -39,6 +39,7 @@ fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
         timeout: None,
         retries: 0,
         retry_delay: Duration::ZERO,
+        interactive: false,
         enable_cache: (true, Rank::Default),
         policy: Policy::default(),
     }

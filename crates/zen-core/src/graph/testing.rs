@@ -153,6 +153,7 @@ impl Tables {
             timeout: None,
             retries: 0,
             retry_delay: Duration::ZERO,
+            interactive: false,
             enable_cache: (true, Rank::Default),
             policy: Policy::default(),
         });

@@ -112,6 +112,7 @@ pub(crate) struct StepDeclaration {
     pub(crate) threads: Threads,
     pub(crate) retry_delay: Option<Duration>,
     pub(crate) platform: Option<Spanned<Platform>>,
+    pub(crate) interactive: bool,
 }
 
 /// `threads-required`

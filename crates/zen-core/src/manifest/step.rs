@@ -25,9 +25,9 @@ pub(crate) const STEP_KEYS: &[Key] = &[
     Known("retry-delay"),
     Known("description"),
     Known("platform"),
+    Known("interactive"),
     NotYet("matrix"),
     NotYet("batch"),
-    NotYet("interactive"),
     NotYet("on-success"),
     NotYet("on-failure"),
     NotYet("on-end"),
@@ -68,7 +68,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> Step
                 .help("`run = \"a shell command\"`, `run = [\"program\", \"argument\"]` or `run.bin = \"name\"`"),
         );
     }
+    let interactive = fields.get("interactive").and_then(|node| reader.boolean(node, "interactive")).unwrap_or(false);
+    if interactive {
+        check_interactive(reader, &fields);
+    }
     StepDeclaration {
+        interactive,
         description: text(reader, "description"),
         run,
         level: level(reader, &fields),
@@ -84,6 +89,21 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> Step
         retry_delay: fields.get("retry-delay").and_then(|node| reader.duration(node, "retry-delay")),
         platform: text(reader, "platform").and_then(|text| platform::read(reader, &text)),
         name,
+    }
+}
+
+/// What contradicts `interactive = true`.
+fn check_interactive(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) {
+    let Some(span) = fields.key_span("interactive") else { return };
+    if let (Some(node), Some(other)) = (fields.get("enable-cache"), fields.key_span("enable-cache"))
+        && node.get_ref().as_bool() == Some(true)
+    {
+        reader.report(
+            Diagnostic::error("an interactive step is never cached")
+                .at(other, "so this cannot be")
+                .and(span, "interactive here")
+                .help("what somebody types is no input that a key could hold; remove one of the two"),
+        );
     }
 }
 

@@ -160,6 +160,8 @@ pub struct Step {
     pub retries: u32,
     /// `retry-delay`, doubled after each try.
     pub retry_delay: Duration,
+    /// `interactive`: it has the terminal, and the machine, to itself; it is never cached.
+    pub interactive: bool,
     /// Is it cached, and which place says so?
     pub enable_cache: (bool, Rank),
     /// `cache-policy`, all ranks joined.

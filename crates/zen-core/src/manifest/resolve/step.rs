@@ -12,7 +12,7 @@ use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{InputDeclaration, Params, Threads};
 use crate::manifest::level::{Alike, check_alike};
 use crate::manifest::reader::Text;
-use crate::model::{Input, InputSource, Output, Step, StepRef};
+use crate::model::{Input, InputSource, Output, Rank, Step, StepRef};
 use crate::path::RelPath;
 use crate::suggest;
 use crate::value::Value;
@@ -151,7 +151,8 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         timeout: levels.nearest(|level| level.timeout),
         retries: levels.nearest(|level| level.retries).unwrap_or(0),
         retry_delay: declared.retry_delay.unwrap_or(Duration::ZERO),
-        enable_cache: levels.enable_cache(),
+        interactive: declared.interactive,
+        enable_cache: if declared.interactive { (false, Rank::Step) } else { levels.enable_cache() },
         policy,
         pipeline_params: (renderer.used_pipeline.iter())
             .map(|name| (name.clone(), renderer.pipeline[name].clone()))

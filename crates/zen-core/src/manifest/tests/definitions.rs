@@ -60,7 +60,7 @@ zzzzzz = 1"#), @r#"
       help: did you mean `outputs`?
     error: unknown key `zzzzzz` in step `s`
       --> Cargo.toml:11:1 `zzzzzz` not a key of this table
-      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `outputs`, `packages`, `params` and 10 more
+      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `interactive`, `outputs`, `packages` and 11 more
     "#);
 }
 
@@ -158,7 +158,6 @@ fn not_yet() {
     assert_snapshot!(step(r#"run = "echo {{ matrix.x }}"
 matrix.x = [1]
 batch = true
-interactive = true
 secret-env = ["T"]
 on-success = "x"
 on_failure = "x"
@@ -172,29 +171,26 @@ cache-policy.cache-func = "x""#), @r#"
     error: `batch` is not supported yet
       --> Cargo.toml:11:1 `batch` in step `s`
       help: remove it, or keep it as `x-batch` until it is: such keys are left alone
-    error: `interactive` is not supported yet
-      --> Cargo.toml:12:1 `interactive` in step `s`
-      help: remove it, or keep it as `x-interactive` until it is: such keys are left alone
     error: `secret-env` is not supported yet
-      --> Cargo.toml:13:1 `secret-env` in step `s`
+      --> Cargo.toml:12:1 `secret-env` in step `s`
       help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
     error: `on-success` is not supported yet
-      --> Cargo.toml:14:1 `on-success` in step `s`
+      --> Cargo.toml:13:1 `on-success` in step `s`
       help: remove it, or keep it as `x-on-success` until it is: such keys are left alone
     error: `on_failure` is not supported yet
-      --> Cargo.toml:15:1 `on_failure` in step `s`
+      --> Cargo.toml:14:1 `on_failure` in step `s`
       help: remove it, or keep it as `x-on-failure` until it is: such keys are left alone
     error: `on-end` is not supported yet
-      --> Cargo.toml:16:1 `on-end` in step `s`
+      --> Cargo.toml:15:1 `on-end` in step `s`
       help: remove it, or keep it as `x-on-end` until it is: such keys are left alone
     error: `ignored-inputs` is not supported yet
-      --> Cargo.toml:17:14 `ignored-inputs` in `cache-policy`
+      --> Cargo.toml:16:14 `ignored-inputs` in `cache-policy`
       help: remove it, or keep it as `x-ignored-inputs` until it is: such keys are left alone
     error: `source-dependencies` is not supported yet
-      --> Cargo.toml:18:14 `source-dependencies` in `cache-policy`
+      --> Cargo.toml:17:14 `source-dependencies` in `cache-policy`
       help: remove it, or keep it as `x-source-dependencies` until it is: such keys are left alone
     error: `cache-func` is not supported yet
-      --> Cargo.toml:19:14 `cache-func` in `cache-policy`
+      --> Cargo.toml:18:14 `cache-func` in `cache-policy`
       help: remove it, or keep it as `x-cache-func` until it is: such keys are left alone
     error: `{{ matrix.x }}` is not supported yet
       --> Cargo.toml:9:13 `{{ matrix.x }}`
@@ -393,4 +389,17 @@ outputs.x = 'out\x'"#), @r#"
     error: `out\x` holds a backslash; separate folders with `/`
       --> Cargo.toml:11:13 `'out\x'`
     "#);
+}
+
+#[test]
+fn an_interactive_step_is_never_cached() {
+    assert_snapshot!(step(r#"run = "true"
+interactive = true
+enable-cache = true"#), @r#"
+    error: an interactive step is never cached
+      --> Cargo.toml:11:1 `enable-cache` so this cannot be
+      and Cargo.toml:10:1 `interactive` interactive here
+      help: what somebody types is no input that a key could hold; remove one of the two
+    "#);
+    assert_eq!(step("run = \"true\"\ninteractive = true\nenable-cache = false"), "");
 }
