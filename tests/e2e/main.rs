@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod harness;
 mod help;
+mod hooks;
 mod human;
 mod interactive;
 mod iris;

@@ -86,7 +86,7 @@ impl<'a> Human<'a> {
 
     fn output(&mut self, step: StepId, bytes: &[u8]) {
         match self.output {
-            OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(step, bytes),
+            OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(self.names.of(step), bytes),
             OutputStyle::Lines => self.print(bytes),
             OutputStyle::Grouped | OutputStyle::Failures => {
                 self.kept.entry(step).or_default().extend_from_slice(bytes);
@@ -102,8 +102,7 @@ impl<'a> Human<'a> {
         }
     }
 
-    fn print_prefixed(&mut self, step: StepId, bytes: &[u8]) {
-        let name = self.names.of(step);
+    fn print_prefixed(&mut self, name: &str, bytes: &[u8]) {
         let mut text = Vec::with_capacity(bytes.len() + name.len() + 3);
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             text.extend_from_slice(name.as_bytes());
@@ -208,6 +207,7 @@ impl Listener for Human<'_> {
                 self.shell.no_bar();
             }
             Event::Output { step, bytes } => self.output(*step, bytes),
+            Event::HookOutput { hook, bytes } => self.print_prefixed(hook, bytes),
             Event::Retrying { step, attempt, failure, delay } => {
                 let name = self.names.of(*step);
                 let delay = if delay.is_zero() { String::new() } else { format!(", again in {}", saved(*delay)) };

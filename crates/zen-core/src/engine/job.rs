@@ -37,6 +37,8 @@ pub(super) enum Message {
     KeyLocked { step: StepId, guard: Option<Guard> },
     /// The user wants it to end.
     Signal(Signal),
+    /// All hooks have been run.
+    HooksEnded,
     /// A job ended.
     Ended { step: StepId, ended: Ended },
 }

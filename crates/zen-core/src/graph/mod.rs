@@ -17,6 +17,7 @@ use crate::diag::{Diagnostic, Span};
 use crate::layout::Layout;
 use crate::model::{Command, InputSource, Model, Step, StepId};
 use crate::path::RelPath;
+pub(crate) use select::expand;
 pub use select::{Request, SelectError, Selection};
 pub use sources::{SourceRoots, source_roots};
 pub use words::{Word, words};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::platform::Platform;
 use super::reader::{Name, Raw, Text};
 use crate::diag::{Span, Spanned};
+use crate::model::HookTime;
 use crate::path::RelPath;
 
 /// All tables of a workspace.
@@ -75,6 +76,7 @@ pub(crate) struct PipelineDeclaration {
     pub(crate) members: Vec<Text>,
     pub(crate) level: Level,
     pub(crate) steps: Vec<StepDeclaration>,
+    pub(crate) hooks: Vec<HookDeclaration>,
     /// Those that are not there on this host.
     pub(crate) absent: Vec<AbsentStep>,
 }
@@ -113,6 +115,23 @@ pub(crate) struct StepDeclaration {
     pub(crate) retry_delay: Option<Duration>,
     pub(crate) platform: Option<Spanned<Platform>>,
     pub(crate) interactive: bool,
+    pub(crate) hooks: Vec<HookDeclaration>,
+}
+
+/// `on-success`, `on-failure` or `on-end`
+#[derive(Debug, Clone)]
+pub(crate) struct HookDeclaration {
+    pub(crate) time: HookTime,
+    pub(crate) command: HookCommand,
+    pub(crate) on_cached: bool,
+    pub(crate) span: Span,
+}
+
+/// What a hook does.
+#[derive(Debug, Clone)]
+pub(crate) enum HookCommand {
+    Shell(Text),
+    Argv(Vec<Text>),
 }
 
 /// `threads-required`

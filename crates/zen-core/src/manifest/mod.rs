@@ -2,6 +2,7 @@
 //! references, placeholders and ranks good. All problems at once, each with its place. Knows no disk.
 
 mod declarations;
+mod hook;
 mod level;
 pub mod platform;
 pub mod quantity;

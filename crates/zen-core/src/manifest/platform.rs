@@ -16,7 +16,7 @@ pub(crate) enum Platform {
     /// A target triple.
     Triple(String),
     /// `cfg(…)`
-    Cfg(Expression),
+    Cfg(Box<Expression>),
 }
 
 /// The machine that steps run on.
@@ -116,7 +116,7 @@ fn cfg(reader: &mut Reader<'_>, text: &Text) -> Option<Platform> {
         let problem = Diagnostic::error(format!("`{name}` in `cfg(…)` says nothing about the platform"));
         reader.report(problem.at(text.span, "a step is there or not by the host alone").help(help));
     }
-    is_known.then_some(Platform::Cfg(expression))
+    is_known.then(|| Platform::Cfg(Box::new(expression)))
 }
 
 fn triple(reader: &mut Reader<'_>, text: &Text, written: &str) -> Option<Platform> {
@@ -152,7 +152,7 @@ mod tests {
 
     fn is(platform: &str, triple: &str) -> bool {
         let platform = match Expression::parse(platform) {
-            Ok(expression) if platform.starts_with("cfg") => Platform::Cfg(expression),
+            Ok(expression) if platform.starts_with("cfg") => Platform::Cfg(Box::new(expression)),
             _ => Platform::Triple(platform.to_owned()),
         };
         Host::new(triple).is(&platform)

@@ -3,6 +3,7 @@
 use super::declarations::{
     BuildOptions, InputDeclaration, OutputDeclaration, Params, Run, StepDeclaration, TargetKey, Threads,
 };
+use super::hook::{self, HOOK_KEYS};
 use super::level::{Alike, LEVEL_KEYS, level, named};
 use super::reader::{Fields, Key, Name, Node, Reader, Text};
 use super::{platform, table};
@@ -28,9 +29,6 @@ pub(crate) const STEP_KEYS: &[Key] = &[
     Known("interactive"),
     NotYet("matrix"),
     NotYet("batch"),
-    NotYet("on-success"),
-    NotYet("on-failure"),
-    NotYet("on-end"),
 ];
 
 const RUN_KEYS: &[Key] = &[
@@ -49,7 +47,7 @@ const OUTPUT_KEYS: &[Key] = &[Known("path"), Known("metric"), Known("content-has
 
 /// Reads `steps.NAME`.
 pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> StepDeclaration {
-    let keys = [STEP_KEYS, LEVEL_KEYS].concat();
+    let keys = [STEP_KEYS, LEVEL_KEYS, HOOK_KEYS].concat();
     let fields = reader.fields(node, &format!("step `{}`", name.value), &keys, |key| match key {
         "command" | "cmd" | "exec" | "script" => Some("the command is called `run`".to_owned()),
         "needs" => Some("`inputs` takes what another step makes; `after` only waits for it".to_owned()),
@@ -74,6 +72,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> Step
     }
     StepDeclaration {
         interactive,
+        hooks: hook::hooks(reader, &fields),
         description: text(reader, "description"),
         run,
         level: level(reader, &fields),

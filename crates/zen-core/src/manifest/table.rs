@@ -7,6 +7,7 @@ use semver::{Version, VersionReq};
 
 use super::Table;
 use super::declarations::{Param, PipelineDeclaration, SettingsDeclaration, TableDeclaration};
+use super::hook::{self, HOOK_KEYS};
 use super::level::{Alike, LEVEL_KEYS, level, named};
 use super::reader::{Fields, Key, Name, Node, Reader};
 use super::step::{self, STEP_KEYS};
@@ -17,15 +18,7 @@ use Key::{Known, NotYet};
 const SETTINGS_KEYS: &[Key] =
     &[Known("default-pipeline"), Known("required-version"), Known("pools"), Known("store"), NotYet("remote")];
 
-const PIPELINE_KEYS: &[Key] = &[
-    Known("description"),
-    Known("params"),
-    Known("pipelines"),
-    Known("steps"),
-    NotYet("on-success"),
-    NotYet("on-failure"),
-    NotYet("on-end"),
-];
+const PIPELINE_KEYS: &[Key] = &[Known("description"), Known("params"), Known("pipelines"), Known("steps")];
 
 /// Reads the table of zen's at `node`.
 pub(crate) fn read(reader: &mut Reader<'_>, node: &Node<'_>, table: &Table, takes_settings: bool) -> TableDeclaration {
@@ -36,7 +29,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node<'_>, table: &Table, take
         if has(SETTINGS_KEYS, key) {
             return Some(format!("it belongs in `[workspace.metadata.zen]` of the root manifest: `{key}`"));
         }
-        let home = if has(PIPELINE_KEYS, key) {
+        let home = if has(PIPELINE_KEYS, key) || has(HOOK_KEYS, key) {
             "pipelines.NAME"
         } else if has(STEP_KEYS, key) {
             "pipelines.NAME.steps.NAME"
@@ -107,7 +100,7 @@ fn pipelines(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Vec<PipelineDe
 }
 
 fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDeclaration {
-    let keys = [PIPELINE_KEYS, LEVEL_KEYS].concat();
+    let keys = [PIPELINE_KEYS, LEVEL_KEYS, HOOK_KEYS].concat();
     let fields = reader.fields(node, &format!("pipeline `{}`", name.value), &keys, |key| {
         if has(STEP_KEYS, key) {
             return Some(format!("it belongs in a step: `[….pipelines.{}.steps.NAME]`", name.value));
@@ -121,6 +114,7 @@ fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDec
         params: fields.get("params").map(|node| params(reader, node)).unwrap_or_default(),
         members: fields.get("pipelines").map(|node| reader.strings(node, "pipelines")).unwrap_or_default(),
         level: level(reader, &fields),
+        hooks: hook::hooks(reader, &fields),
         steps: steps.into_iter().map(|(name, node)| step::read(reader, name, node)).collect(),
         absent: Vec::new(),
         name,

@@ -1,10 +1,13 @@
 //! The definitions as the engine works with them: every reference resolved, every default filled in, every path
 //! relative to the workspace root. Knows neither TOML nor the disk.
 
+mod hooks;
 pub mod template;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub use hooks::{Hook, HookScope, HookTime, Hooks};
 
 use crate::diag::Span;
 use crate::glob::{PathSet, Pattern};
@@ -89,6 +92,8 @@ pub struct Pipeline {
     pub members: Vec<PipelineId>,
     /// `params`, after `--set`.
     pub params: BTreeMap<String, Value>,
+    /// `on-success`, `on-failure`, `on-end`
+    pub hooks: Hooks,
 }
 
 impl Pipeline {
@@ -166,6 +171,8 @@ pub struct Step {
     pub enable_cache: (bool, Rank),
     /// `cache-policy`, all ranks joined.
     pub policy: Policy,
+    /// `on-success`, `on-failure`, `on-end`: no part of the key.
+    pub hooks: Hooks,
 }
 
 /// The place that decided a setting, lowest first.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::render::Renderer;
 use super::{Context, Place};
-use crate::manifest::declarations::{Expiry, Level};
+use crate::manifest::declarations::{Expiry, Level, PipelineDeclaration, TableDeclaration};
 use crate::manifest::reader::Text;
 use crate::model::{Policy, Rank};
 use crate::path::RelPath;
@@ -14,11 +14,20 @@ pub(crate) struct Levels<'d>(Vec<(&'d Level, &'d RelPath, Rank)>);
 
 impl<'d> Levels<'d> {
     pub(crate) fn of(context: &Context<'d>, place: Place<'d>) -> Self {
-        let base = &place.table.base;
-        let tables = context.workspace.into_iter().chain(place.table.package.is_some().then_some(place.table));
+        let Self(mut levels) = Self::of_pipeline(context, place.table, place.pipeline);
+        levels.push((&place.step.level, &place.table.base, Rank::Step));
+        Self(levels)
+    }
+
+    /// Those that cover a pipeline itself.
+    pub(crate) fn of_pipeline(
+        context: &Context<'d>,
+        table: &'d TableDeclaration,
+        pipeline: &'d PipelineDeclaration,
+    ) -> Self {
+        let tables = context.workspace.into_iter().chain(table.package.is_some().then_some(table));
         let mut levels: Vec<_> = tables.map(|table| (&table.level, &table.base, Rank::Workspace)).collect();
-        levels.push((&place.pipeline.level, base, Rank::Pipeline));
-        levels.push((&place.step.level, base, Rank::Step));
+        levels.push((&pipeline.level, &table.base, Rank::Pipeline));
         Self(levels)
     }
 

@@ -60,7 +60,7 @@ zzzzzz = 1"#), @r#"
       help: did you mean `outputs`?
     error: unknown key `zzzzzz` in step `s`
       --> Cargo.toml:11:1 `zzzzzz` not a key of this table
-      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `interactive`, `outputs`, `packages` and 11 more
+      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `interactive`, `on-end`, `on-failure` and 14 more
     "#);
 }
 
@@ -159,9 +159,6 @@ fn not_yet() {
 matrix.x = [1]
 batch = true
 secret-env = ["T"]
-on-success = "x"
-on_failure = "x"
-on-end = "x"
 cache-policy.ignored-inputs = []
 cache-policy.source-dependencies = []
 cache-policy.cache-func = "x""#), @r#"
@@ -174,23 +171,14 @@ cache-policy.cache-func = "x""#), @r#"
     error: `secret-env` is not supported yet
       --> Cargo.toml:12:1 `secret-env` in step `s`
       help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
-    error: `on-success` is not supported yet
-      --> Cargo.toml:13:1 `on-success` in step `s`
-      help: remove it, or keep it as `x-on-success` until it is: such keys are left alone
-    error: `on_failure` is not supported yet
-      --> Cargo.toml:14:1 `on_failure` in step `s`
-      help: remove it, or keep it as `x-on-failure` until it is: such keys are left alone
-    error: `on-end` is not supported yet
-      --> Cargo.toml:15:1 `on-end` in step `s`
-      help: remove it, or keep it as `x-on-end` until it is: such keys are left alone
     error: `ignored-inputs` is not supported yet
-      --> Cargo.toml:16:14 `ignored-inputs` in `cache-policy`
+      --> Cargo.toml:13:14 `ignored-inputs` in `cache-policy`
       help: remove it, or keep it as `x-ignored-inputs` until it is: such keys are left alone
     error: `source-dependencies` is not supported yet
-      --> Cargo.toml:17:14 `source-dependencies` in `cache-policy`
+      --> Cargo.toml:14:14 `source-dependencies` in `cache-policy`
       help: remove it, or keep it as `x-source-dependencies` until it is: such keys are left alone
     error: `cache-func` is not supported yet
-      --> Cargo.toml:18:14 `cache-func` in `cache-policy`
+      --> Cargo.toml:15:14 `cache-func` in `cache-policy`
       help: remove it, or keep it as `x-cache-func` until it is: such keys are left alone
     error: `{{ matrix.x }}` is not supported yet
       --> Cargo.toml:9:13 `{{ matrix.x }}`
