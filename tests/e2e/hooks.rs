@@ -141,12 +141,12 @@ fn a_group_has_hooks_of_its_own() {
     };
     let good = workspace(&all(), "", &group("true"));
     good.ok(&["all"]);
-    assert_eq!(events(&good), "pipeline-success all, pipeline-success p, pipeline-end p, pipeline-success q");
+    assert_eq!(events(&good), "pipeline-success p, pipeline-end p, pipeline-success q, pipeline-success all");
     good.ok(&["q"]);
     assert_eq!(events(&good), "pipeline-success q", "those that were not selected say nothing");
     let bad = workspace(&all(), "", &group("false"));
     bad.run(&["all", "--keep-going"]);
-    assert_eq!(events(&bad), "pipeline-failure all, pipeline-success p, pipeline-end p");
+    assert_eq!(events(&bad), "pipeline-success p, pipeline-end p, pipeline-failure all");
 }
 
 #[test]

@@ -332,7 +332,7 @@ run = "touch ran""#), @r#"
     11 | [workspace.metadata.zen.pipelines.p.load]
        |                                     ^^^^ not a key of this table
        |
-       = help: known keys: `cache-policy`, `description`, `enable-cache`, `env`, `on-end`, `on-failure`, `on-success`, `packages`, `params`, `pass-env`, `pipelines`, `retries` and 4 more
+       = help: a step stands in `steps`: `[….pipelines.p.steps.load]`
 
     error: 2 problems in the definitions
     "#);

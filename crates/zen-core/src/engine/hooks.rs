@@ -156,7 +156,10 @@ impl<'a, 'w> Told<'a, 'w> {
                 calls.push(Call { hook, scope, pipeline: pipeline.clone(), step, event });
             }
         }
-        for id in expand(model, self.world.selection.pipelines.iter().copied()) {
+        let mut pipelines: Vec<_> = expand(model, self.world.selection.pipelines.iter().copied()).into_iter().collect();
+        // A group after its members.
+        pipelines.sort_by_key(|id| (expand(model, [*id]).len(), *id));
+        for id in pipelines {
             calls.extend(self.pipeline_calls(id, model.pipeline(id)));
         }
         calls

@@ -105,7 +105,13 @@ fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDec
         if has(STEP_KEYS, key) {
             return Some(format!("it belongs in a step: `[….pipelines.{}.steps.NAME]`", name.value));
         }
-        has(SETTINGS_KEYS, key).then(|| "it belongs in `[workspace.metadata.zen]`".to_owned())
+        if has(SETTINGS_KEYS, key) {
+            return Some("it belongs in `[workspace.metadata.zen]`".to_owned());
+        }
+        let value =
+            node.get_ref().as_table().and_then(|table| table.get(key)).and_then(|node| node.get_ref().as_table());
+        let is_step = value.is_some_and(|table| table.contains_key("run"));
+        is_step.then(|| format!("a step stands in `steps`: `[….pipelines.{}.steps.{key}]`", name.value))
     });
     let table = fields.get("steps").and_then(|node| reader.table(node, "steps"));
     let steps = table.map(|table| named(reader, table, "a step", Alike::Case)).unwrap_or_default();
