@@ -32,6 +32,8 @@ pub(crate) struct Human<'a> {
     /// The time that ages are counted from.
     pub(crate) now: Timestamp,
     running: BTreeSet<StepId>,
+    /// Who has the terminal to itself: there is no bar then.
+    terminal: Option<StepId>,
     kept: BTreeMap<StepId, Vec<u8>>,
     /// For the bar: how many steps there are, how many are done.
     total: usize,
@@ -51,7 +53,8 @@ impl<'a> Human<'a> {
         now: Timestamp,
     ) -> Self {
         let (running, kept) = (BTreeSet::new(), BTreeMap::new());
-        Self { shell, names, sources, title, output, now, running, kept, total: 0, done: 0, fold: None }
+        let (terminal, fold) = (None, None);
+        Self { shell, names, sources, title, output, now, running, terminal, kept, total: 0, done: 0, fold }
     }
 
     fn planned(&mut self, steps: &[Planned]) {
@@ -74,13 +77,16 @@ impl<'a> Human<'a> {
     }
 
     fn show_bar(&mut self) {
+        if self.terminal.is_some() {
+            return;
+        }
         let names: Vec<&str> = self.running.iter().map(|step| self.names.of(*step)).collect();
         self.shell.bar(self.done, self.total, &names);
     }
 
     fn output(&mut self, step: StepId, bytes: &[u8]) {
         match self.output {
-            OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(step, bytes),
+            OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(self.names.of(step), bytes),
             OutputStyle::Lines => self.print(bytes),
             OutputStyle::Grouped | OutputStyle::Failures => {
                 self.kept.entry(step).or_default().extend_from_slice(bytes);
@@ -96,8 +102,7 @@ impl<'a> Human<'a> {
         }
     }
 
-    fn print_prefixed(&mut self, step: StepId, bytes: &[u8]) {
-        let name = self.names.of(step);
+    fn print_prefixed(&mut self, name: &str, bytes: &[u8]) {
         let mut text = Vec::with_capacity(bytes.len() + name.len() + 3);
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             text.extend_from_slice(name.as_bytes());
@@ -113,6 +118,7 @@ impl<'a> Human<'a> {
     fn finished(&mut self, finished: &Finished) {
         let name = self.names.of(finished.step).to_owned();
         self.done += 1;
+        self.terminal = self.terminal.filter(|step| *step != finished.step);
         if self.running.remove(&finished.step) {
             self.show_bar();
         }
@@ -200,7 +206,12 @@ impl Listener for Human<'_> {
                 self.shell.status(Verb::Blocking, &format!("waiting for {on}{holder}"));
             }
             Event::Started { step, why, attempt } => self.started(*step, why, *attempt),
+            Event::TerminalTaken { step } => {
+                self.terminal = Some(*step);
+                self.shell.no_bar();
+            }
             Event::Output { step, bytes } => self.output(*step, bytes),
+            Event::HookOutput { hook, bytes } => self.print_prefixed(hook, bytes),
             Event::Retrying { step, attempt, failure, delay } => {
                 let name = self.names.of(*step);
                 let delay = if delay.is_zero() { String::new() } else { format!(", again in {}", saved(*delay)) };

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 use zen_core::decide::{Decision, Why};
-use zen_core::event::{Event, Finished, Listener, Outcome, Planned, Summary};
+use zen_core::event::{Event, Finished, Listener, Planned, Summary, outputs_json};
 use zen_core::model::{Model, StepId};
 
 /// The version of the messages' format.
@@ -53,28 +53,15 @@ impl<'a, W: Write> Json<'a, W> {
 
     fn finished(&mut self, finished: &Finished) {
         let step = self.model.step(finished.step);
-        let outputs: Vec<Value> = finished
-            .artifacts
-            .iter()
-            .map(|artifact| {
-                let place = step.outputs.iter().find(|output| output.name == artifact.name);
-                json!({
-                    "name": artifact.name,
-                    "path": place.map(|output| output.place.root().to_string()),
-                    "digest": artifact.digest().to_string(),
-                    "size": artifact.size(),
-                })
-            })
-            .collect();
         let mut message = json!({
             "reason": "step-finished",
             "step": step.display_id,
-            "outcome": outcome(finished.outcome),
+            "outcome": finished.outcome.name(),
             "key": finished.key.map(|key| key.to_string()),
             "why": reasons(&finished.why),
             "duration_ms": finished.duration.as_millis() as u64,
             "exit_code": finished.exit_code,
-            "outputs": outputs,
+            "outputs": outputs_json(step, &finished.artifacts),
         });
         if let Some(reused) = finished.reused {
             message["reused_run"] = json!(reused.run.0);
@@ -113,6 +100,8 @@ impl<W: Write> Listener for Json<'_, W> {
                 let step = self.id(*step);
                 self.line(&json!({ "reason": "step-started", "step": step, "why": reasons(why), "attempt": attempt }));
             }
+            // For people alone: programs hear that the step started.
+            Event::TerminalTaken { .. } => {}
             Event::Output { step, bytes } => {
                 let (step, text) = (self.id(*step), String::from_utf8_lossy(bytes));
                 self.line(&json!({ "reason": "step-output", "step": step, "text": text }));
@@ -122,6 +111,10 @@ impl<W: Write> Listener for Json<'_, W> {
                 self.line(&json!({
                     "reason": "step-retrying", "step": step, "attempt": attempt, "failure": failure, "delay_ms": delay_ms,
                 }));
+            }
+            Event::HookOutput { hook, bytes } => {
+                let text = String::from_utf8_lossy(bytes);
+                self.line(&json!({ "reason": "hook-output", "hook": hook, "text": text }));
             }
             Event::Finished(finished) => self.finished(finished),
             Event::Warning(diagnostic) => {
@@ -143,44 +136,7 @@ pub(crate) fn decision(decision: Decision) -> &'static str {
     }
 }
 
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Fresh => "fresh",
-        Outcome::Restored => "restored",
-        Outcome::Ran => "ran",
-        Outcome::Failed => "failed",
-        Outcome::Skipped => "skipped",
-    }
-}
-
 /// As messages have them.
 pub(crate) fn reasons(why: &[Why]) -> Vec<Value> {
-    why.iter().map(reason).collect()
-}
-
-/// `{ kind, component, item, old, new, text }`
-fn reason(why: &Why) -> Value {
-    let change = if let Why::Changed(change) = why { Some(change) } else { None };
-    let item = match why {
-        Why::Changed(change) if change.item.is_empty() => change.path.clone(),
-        Why::Changed(change) => Some(change.item.clone()),
-        Why::ArtifactMissing(item) | Why::Upstream(item) => Some(item.clone()),
-        _ => None,
-    };
-    let (old, new) = match why {
-        Why::Expired { age, limit } => (Some(format!("{age}s")), Some(format!("{}s", limit.as_secs()))),
-        _ => (change.and_then(|c| c.old.clone()), change.and_then(|c| c.new.clone())),
-    };
-    let mut value = json!({
-        "kind": why.kind(),
-        "component": change.map(|change| change.component.name()),
-        "item": item,
-        "old": old,
-        "new": new,
-        "text": why.to_string(),
-    });
-    if let Some(path) = change.and_then(|change| change.path.as_ref()) {
-        value["path"] = json!(path);
-    }
-    value
+    why.iter().map(Why::to_json).collect()
 }

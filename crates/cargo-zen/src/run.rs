@@ -197,7 +197,7 @@ impl<W: Write> Listener for Both<'_, W> {
             json.event(event);
         }
         // What steps print is in the JSON already; on standard error it would be for nobody.
-        if self.json.is_none() || !matches!(event, Event::Output { .. }) {
+        if self.json.is_none() || !matches!(event, Event::Output { .. } | Event::HookOutput { .. }) {
             self.human.event(event);
         }
     }

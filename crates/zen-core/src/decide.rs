@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::artifact::{Key, Record, Timestamp};
 use crate::key::Change;
 
@@ -114,6 +116,35 @@ impl Why {
             Self::Uncacheable(_) => "uncacheable",
             Self::Upstream(_) => "upstream",
         }
+    }
+}
+
+impl Why {
+    /// `{ kind, component, item, old, new, text }`: what messages and hooks are told.
+    pub fn to_json(&self) -> serde_json::Value {
+        let change = if let Self::Changed(change) = self { Some(change) } else { None };
+        let item = match self {
+            Self::Changed(change) if change.item.is_empty() => change.path.clone(),
+            Self::Changed(change) => Some(change.item.clone()),
+            Self::ArtifactMissing(item) | Self::Upstream(item) => Some(item.clone()),
+            _ => None,
+        };
+        let (old, new) = match self {
+            Self::Expired { age, limit } => (Some(format!("{age}s")), Some(format!("{}s", limit.as_secs()))),
+            _ => (change.and_then(|c| c.old.clone()), change.and_then(|c| c.new.clone())),
+        };
+        let mut value = json!({
+            "kind": self.kind(),
+            "component": change.map(|change| change.component.name()),
+            "item": item,
+            "old": old,
+            "new": new,
+            "text": self.to_string(),
+        });
+        if let Some(path) = change.and_then(|change| change.path.as_ref()) {
+            value["path"] = json!(path);
+        }
+        value
     }
 }
 

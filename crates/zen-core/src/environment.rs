@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use crate::artifact::RunId;
 use crate::manifest::shell::shell_variables;
-use crate::model::Step;
+use crate::model::{Hook, HookScope, Step};
 use crate::path::RelPath;
 use crate::value::Value;
 
@@ -122,11 +122,31 @@ pub fn step_environment(
     set: &BTreeMap<String, String>,
     conditions: Conditions,
 ) -> StepEnvironment {
+    environment(outer, (step.uses_cargo, &step.track_env, &step.pass_env), set, conditions)
+}
+
+/// The environment of a hook, by the same rules.
+pub fn hook_environment(
+    outer: &Outer,
+    (hook, scope): (&Hook, &HookScope),
+    set: &BTreeMap<String, String>,
+    conditions: Conditions,
+) -> BTreeMap<OsString, OsString> {
+    let uses_cargo = hook.calls_cargo || scope.uses_cargo;
+    environment(outer, (uses_cargo, &scope.track_env, &scope.pass_env), set, conditions).vars
+}
+
+fn environment(
+    outer: &Outer,
+    (uses_cargo, track_env, pass_env): (bool, &[String], &[String]),
+    set: &BTreeMap<String, String>,
+    conditions: Conditions,
+) -> StepEnvironment {
     let handed = Names::new(HANDED_ON.iter().chain(if cfg!(windows) { HANDED_ON_WINDOWS } else { &[] }));
-    let cargo_handed = Names::new(CARGO_HANDED_ON.iter().filter(|_| step.uses_cargo));
-    let cargo_keyed = Names::new(CARGO_KEYED.iter().filter(|_| step.uses_cargo));
-    let tracked = Names::new(&step.track_env);
-    let passed = Names::new(&step.pass_env);
+    let cargo_handed = Names::new(CARGO_HANDED_ON.iter().filter(|_| uses_cargo));
+    let cargo_keyed = Names::new(CARGO_KEYED.iter().filter(|_| uses_cargo));
+    let tracked = Names::new(track_env);
+    let passed = Names::new(pass_env);
 
     let mut vars: BTreeMap<OsString, OsString> = BTreeMap::new();
     vars.insert("LC_ALL".into(), "C.UTF-8".into());
@@ -136,7 +156,7 @@ pub fn step_environment(
         let Some(text) = name.to_str() else { continue };
         // `CARGO_TARGET_DIR` looks like the variable of a triple and is none.
         let cargo_keys = cargo_keyed.has(text) && !cargo_handed.has(text)
-            || step.uses_cargo && conditions.toolchain_is_chosen && text == "RUSTUP_TOOLCHAIN";
+            || uses_cargo && conditions.toolchain_is_chosen && text == "RUSTUP_TOOLCHAIN";
         let is_keyed = tracked.has(text) || cargo_keys;
         if is_keyed {
             keyed.insert(canonical(text).into_owned(), Some(value.clone()));
@@ -257,7 +277,7 @@ pub fn zen_context(context: &StepContext<'_>) -> String {
     .to_string()
 }
 
-fn path_json(path: &Path) -> serde_json::Value {
+pub(crate) fn path_json(path: &Path) -> serde_json::Value {
     match path.to_str() {
         Some(text) => text.into(),
         None => json!({ "bytes": path.as_os_str().as_encoded_bytes() }),

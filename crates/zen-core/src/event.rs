@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::artifact::{Artifact, Key, RunId, Timestamp};
 use crate::decide::{Decision, Why};
 use crate::diag::Diagnostic;
-use crate::model::StepId;
+use crate::model::{Step, StepId};
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +22,38 @@ pub enum Outcome {
     Failed,
     /// Something upstream failed, or the run was stopped before it started.
     Skipped,
+}
+
+impl Outcome {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Restored => "restored",
+            Self::Ran => "ran",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Was a record used in place of running it?
+    pub fn is_cached(self) -> bool {
+        matches!(self, Self::Fresh | Self::Restored)
+    }
+}
+
+/// A step's outputs as messages and hooks are told: `{ name, path, digest, size }`.
+pub fn outputs_json(step: &Step, artifacts: &[Artifact]) -> Vec<serde_json::Value> {
+    let outputs = artifacts.iter().map(|artifact| {
+        let place = step.outputs.iter().find(|output| output.name == artifact.name);
+        json!({
+            "name": artifact.name,
+            "path": place.map(|output| output.place.root().to_string()),
+            "digest": artifact.digest().to_string(),
+            "size": artifact.size(),
+        })
+    });
+    outputs.collect()
 }
 
 /// One line of the plan.
@@ -113,10 +147,22 @@ pub enum Event {
         /// 1 for the first try.
         attempt: u32,
     },
+    /// The step's command has the terminal to itself from now on, until the step ends or is tried again.
+    TerminalTaken {
+        /// The step.
+        step: StepId,
+    },
     /// A piece of captured output: whole lines, the last one perhaps without its end.
     Output {
         /// The step.
         step: StepId,
+        /// As it came.
+        bytes: Vec<u8>,
+    },
+    /// A piece of what a hook printed, as it came: whole lines, the last one perhaps without its end.
+    HookOutput {
+        /// Which: ``on-failure of step `p/s` ``.
+        hook: String,
         /// As it came.
         bytes: Vec<u8>,
     },

@@ -332,7 +332,7 @@ run = "touch ran""#), @r#"
     11 | [workspace.metadata.zen.pipelines.p.load]
        |                                     ^^^^ not a key of this table
        |
-       = help: known keys: `cache-policy`, `description`, `enable-cache`, `env`, `packages`, `params`, `pass-env`, `pipelines`, `retries`, `shell`, `steps`, `timeout` and 1 more
+       = help: a step stands in `steps`: `[….pipelines.p.steps.load]`
 
     error: 2 problems in the definitions
     "#);

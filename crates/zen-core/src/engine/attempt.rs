@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::build::{self, Built};
@@ -242,7 +243,14 @@ impl<'a, 'w> Attempt<'a, 'w> {
             return Err("the command is empty".to_owned());
         }
         let program = words.remove(0);
-        let spec = Spec { timeout: self.step.timeout, ..self.spec(program, words, env.clone(), Stdout::Merged) };
+        let stdout = if self.step.interactive { Stdout::Inherited } else { Stdout::Merged };
+        let spec = Spec { timeout: self.step.timeout, ..self.spec(program, words, env.clone(), stdout) };
+        if self.step.interactive {
+            let (ready, is_ready) = channel();
+            (self.say)(Message::TakeTerminal { step: self.job.step, ready });
+            // Where nobody answers there is nobody who would write to the terminal meanwhile.
+            let _ = is_ready.recv();
+        }
         let exit = self.spawn(&spec)?;
         if exit.success() { Ok(()) } else { Err(exit.describe()) }
     }
@@ -250,7 +258,17 @@ impl<'a, 'w> Attempt<'a, 'w> {
     /// A program in the step's folder, without a limit.
     pub(super) fn spec(&self, program: OsString, args: Vec<OsString>, env: Outer, stdout: Stdout) -> Spec {
         let cwd = self.step.cwd.to_path(&self.work.world.project.workspace.root);
-        Spec { job: JobId(self.job.step.0), program, args, env, cwd, timeout: None, grace: GRACE, stdout }
+        Spec {
+            job: JobId(self.job.step.0),
+            program,
+            args,
+            env,
+            cwd,
+            timeout: None,
+            grace: GRACE,
+            stdin: Vec::new(),
+            stdout,
+        }
     }
 
     /// Runs a program, its output captured and passed on.

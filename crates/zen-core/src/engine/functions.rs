@@ -128,6 +128,7 @@ fn ask(world: &World<'_>, question: &Question) -> Answer {
         timeout: Some(question.limit),
         grace: GRACE,
         stdout: Stdout::Captured,
+        stdin: Vec::new(),
     };
     let mut said: Vec<u8> = Vec::new();
     let exit = process::run(&spec, &Control::default(), &mut |bytes| said.extend_from_slice(bytes));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ use crate::store::lock::Guard;
 pub(super) enum Message {
     /// For whoever listens.
     Event(Event),
+    /// A command is about to get the terminal: what was said before is to stand there first.
+    TakeTerminal { step: StepId, ready: Sender<()> },
     /// Cargo has built: the pool is free, though the step goes on.
     LeavePool { step: StepId, pool: String },
     /// The outputs of a step that was merely needed are in place now.
@@ -34,6 +37,8 @@ pub(super) enum Message {
     KeyLocked { step: StepId, guard: Option<Guard> },
     /// The user wants it to end.
     Signal(Signal),
+    /// All hooks have been run.
+    HooksEnded,
     /// A job ended.
     Ended { step: StepId, ended: Ended },
 }

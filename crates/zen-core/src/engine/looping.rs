@@ -12,7 +12,7 @@ use super::history::{StepEntry, StepOutcome};
 use super::job::{Ended, Job, Message, Task, Work};
 use super::run::{Failure, millis};
 use super::session::{Progress, World, reused};
-use super::{finish, locks};
+use super::{finish, hooks, locks};
 use crate::artifact::Key;
 use crate::decide::{Decision, Why};
 use crate::event::{Event, Finished, Listener, Outcome};
@@ -52,6 +52,18 @@ pub(super) struct Loop<'r, 'w> {
     waiting: BTreeSet<StepId>,
     failed_late: bool,
     ran_something: bool,
+    /// For hooks, if there are any: the steps in the order in which they ended.
+    ended: Option<Vec<Finished>>,
+}
+
+/// What a run left when nothing runs any more.
+pub(super) struct Left {
+    pub(super) steps: HashMap<StepId, StepEntry>,
+    pub(super) ended: Vec<Finished>,
+    /// The signal that stopped it.
+    pub(super) stopped: Option<Signal>,
+    /// Were outputs changed after their steps had ended?
+    pub(super) failed_late: bool,
 }
 
 impl<'r, 'w> Loop<'r, 'w> {
@@ -92,6 +104,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             waiting: BTreeSet::new(),
             failed_late: false,
             ran_something: false,
+            ended: hooks::any(world).then(Vec::new),
         }
     }
 
@@ -278,7 +291,9 @@ impl<'r, 'w> Loop<'r, 'w> {
         if (builds || definition.calls_cargo) && !pools.iter().any(|pool| pool == "cargo") {
             pools.push("cargo".to_owned());
         }
-        Demand { threads: definition.threads.unwrap_or(u32::MAX), pools }
+        // All of `-j`: nothing else runs while a step has the terminal.
+        let threads = definition.threads.filter(|_| !definition.interactive);
+        Demand { threads: threads.unwrap_or(u32::MAX), pools }
     }
 
     fn start<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId)
@@ -316,6 +331,11 @@ impl<'r, 'w> Loop<'r, 'w> {
     {
         match message {
             Message::Event(event) => self.listener.event(&event),
+            Message::TakeTerminal { step, ready } => {
+                self.listener.event(&Event::TerminalTaken { step });
+                // A worker that does not wait for it any more needs no answer.
+                let _ = ready.send(());
+            }
             Message::LeavePool { step, pool } => self.schedule.leave_pool(step, &pool),
             Message::PutBack(step) => self.put_back(step),
             Message::KeyLocked { step, guard } => {
@@ -331,6 +351,8 @@ impl<'r, 'w> Loop<'r, 'w> {
                 }
             }
             Message::Signal(signal) => self.signal(signal),
+            // They are run when this loop has ended.
+            Message::HooksEnded => {}
             Message::Ended { step, ended } => self.ended(scope, step, ended),
         }
     }
@@ -547,17 +569,21 @@ impl<'r, 'w> Loop<'r, 'w> {
             log,
         };
         self.steps.insert(finished.step, entry);
+        if let Some(ended) = &mut self.ended {
+            ended.push(finished.clone());
+        }
         self.listener.event(&Event::Finished(Box::new(finished)));
     }
 
     /// What is left to say when nothing runs any more.
-    pub(super) fn finish(mut self) -> (HashMap<StepId, StepEntry>, Option<Signal>, bool) {
+    pub(super) fn finish(mut self) -> Left {
         for step in std::mem::take(&mut self.open) {
             self.end_cached(step, Outcome::Fresh);
         }
         if self.ran_something && self.stopped.is_none() {
             self.failed_late = finish::check_outputs(self.world, self.progress, &self.steps, self.listener);
         }
-        (self.steps, self.stopped, self.failed_late)
+        let ended = self.ended.unwrap_or_default();
+        Left { steps: self.steps, ended, stopped: self.stopped, failed_late: self.failed_late }
     }
 }

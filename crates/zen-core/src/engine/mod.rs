@@ -11,6 +11,7 @@ mod explain;
 mod finish;
 mod functions;
 pub mod history;
+mod hooks;
 mod job;
 mod ledger;
 mod locks;
@@ -36,13 +37,14 @@ use crate::artifact::Timestamp;
 use crate::diag::{Diagnostic, Severity};
 use crate::environment::Conditions;
 use crate::graph::{Graph, Request, SelectError, Selection};
+use crate::manifest::platform::Host;
 use crate::manifest::resolve::{Overrides, resolve};
 use crate::manifest::{self, Declarations};
 use crate::model::{Model, StepId};
 use crate::path::RelPath;
 use crate::process::Signal;
 use crate::store::place::{StoreError, mark};
-use crate::workspace::{Workspace, WorkspaceError};
+use crate::workspace::{Toolchains, Workspace, WorkspaceError};
 
 /// A workspace, and its tables as they are written.
 #[derive(Debug)]
@@ -109,7 +111,10 @@ impl Project {
             .iter()
             .map(|table| manifest::Table { file: table.file, package: table.package.clone(), base: table.base.clone() })
             .collect();
-        let (declarations, problems) = manifest::load(&workspace.sources, &tables);
+        let (mut declarations, problems) = manifest::load(&workspace.sources, &tables);
+        if declarations.have_platforms() {
+            declarations.leave_out_absent(&Host::new(Toolchains::new(&workspace).host_triple()));
+        }
         (Self { workspace, declarations }, problems)
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::history::{RunEntry, StepEntry, StepOutcome};
 use super::job::{Message, Work};
-use super::looping::Loop;
+use super::looping::{Left, Loop};
 use super::session::{Progress, Session, World};
-use super::{EngineError, finish, locks, versions};
+use super::{EngineError, finish, hooks, locks, versions};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Listener, Summary};
 use crate::model::StepId;
@@ -47,7 +47,7 @@ impl Session<'_> {
         for note in std::mem::take(&mut self.notes) {
             listener.event(&Event::Note(note));
         }
-        let _places = locks::places(&self.world, listener, signals.as_ref())?;
+        let places = locks::places(&self.world, listener, signals.as_ref())?;
         let mut warn = |problem: Diagnostic| listener.event(&Event::Warning(problem));
         // Somebody else may have worked here while the lock was waited for.
         let _ = self.world.store.records.refresh();
@@ -82,9 +82,9 @@ impl Session<'_> {
         let Self { world, progress, .. } = self;
         let world: &World<'_> = world;
         let work = Work::new(world, id, &control);
-        let mut run = Loop::new(world, progress, &work, listener, sender);
+        let mut run = Loop::new(world, progress, &work, listener, sender.clone());
         std::thread::scope(|scope| run.work(scope, &messages));
-        let (steps, stopped, failed_late) = run.finish();
+        let Left { steps, ended, mut stopped, failed_late } = run.finish();
 
         if let Err(error) = versions::note(world, progress, &steps, id) {
             let text = format!("the versions of artifacts cannot be written ({error}): `artifacts` does not know them");
@@ -111,6 +111,13 @@ impl Session<'_> {
         let contexts = work.context_folder();
         drop(in_use);
         finish::tidy_up(self, &contexts, listener);
+        drop(places);
+        // After a signal nothing is started any more.
+        if stopped.is_none() {
+            let Self { world, progress, .. } = &*self;
+            let told = hooks::Told { world, progress, ended: &ended, summary: &summary, failed_late };
+            stopped = hooks::run(&told, listener, &sender, &messages);
+        }
         listener.event(&Event::RunFinished(summary.clone()));
         Ok(Ran { summary, stopped })
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::history::History;
+use super::hooks;
 use super::ledger::Ledger;
 use super::observe::{self, Owned, Sets, StepSets, View};
 use super::{Definitions, EngineError, Options, Project, functions};
@@ -270,6 +271,7 @@ impl<'p> Session<'p> {
                 }
             }
         }
+        problems.extend(hooks::undeclared(world));
         for id in &world.selection.order {
             self.notes.extend(observe::own_output_in_closure(model.step(*id), &world.specs, &world.step_sets[id]));
         }

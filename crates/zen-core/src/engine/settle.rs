@@ -168,6 +168,9 @@ impl World<'_> {
 
     /// Is the step cached, and which place says so?
     pub(super) fn caching(&self, id: StepId, step: &Step) -> (bool, &'static str) {
+        if step.interactive {
+            return (false, "`interactive`");
+        }
         let (is_cached, rank) =
             if self.options.caching.is_enabled(id) { (true, Rank::CommandLine) } else { step.enable_cache };
         let by = match rank {

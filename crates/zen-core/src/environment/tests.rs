@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::diag::{FileId, Span};
 use crate::glob::PathSet;
-use crate::model::{Command, PipelineId, Policy, Rank};
+use crate::model::{Command, Hooks, PipelineId, Policy, Rank};
 
 fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
     let span = Span::new(FileId(0), 0..0);
@@ -39,6 +39,8 @@ fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
         timeout: None,
         retries: 0,
         retry_delay: Duration::ZERO,
+        hooks: Hooks::default(),
+        interactive: false,
         enable_cache: (true, Rank::Default),
         policy: Policy::default(),
         cache_funcs: Vec::new(),

@@ -17,6 +17,7 @@ use crate::diag::{Diagnostic, Span};
 use crate::layout::Layout;
 use crate::model::{Command, InputSource, Model, Step, StepId};
 use crate::path::RelPath;
+pub(crate) use select::expand;
 pub use select::{Request, SelectError, Selection};
 pub use sources::{SourceRoots, source_roots};
 pub use words::{Word, words};
@@ -205,6 +206,7 @@ pub fn same_definition(a: &Step, b: &Step) -> bool {
         && a.env.iter().zip(&b.env).all(|((a, x), (b, y))| a == b && x.parts == y.parts)
         && a.track_env == b.track_env
         && a.pass_env == b.pass_env
+        && a.interactive == b.interactive
         && a.enable_cache.0 == b.enable_cache.0
         && a.policy == b.policy
         && a.cache_funcs.len() == b.cache_funcs.len()

@@ -139,7 +139,7 @@ impl<'a> Id<'a> {
 }
 
 /// `pipelines` with the members of groups, and theirs, sorted. Groups that hold each other do no harm.
-pub(super) fn expand(model: &Model, pipelines: impl IntoIterator<Item = PipelineId>) -> BTreeSet<PipelineId> {
+pub(crate) fn expand(model: &Model, pipelines: impl IntoIterator<Item = PipelineId>) -> BTreeSet<PipelineId> {
     let mut open: Vec<_> = pipelines.into_iter().collect();
     let mut all: BTreeSet<_> = open.iter().copied().collect();
     while let Some(id) = open.pop() {

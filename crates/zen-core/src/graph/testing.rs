@@ -8,7 +8,7 @@ use crate::glob::{PathSet, Pattern};
 use crate::layout::{Layout, Package, Target, TargetKind};
 use crate::model::template::{Part, Placeholder, Template};
 use crate::model::{
-    ClosureRequest, Command, Input, InputSource, Model, Output, Pipeline, PipelineId, Place, Policy, Rank, Step,
+    ClosureRequest, Command, Hooks, Input, InputSource, Model, Output, Pipeline, PipelineId, Place, Policy, Rank, Step,
     StepId, StepRef,
 };
 use crate::path::RelPath;
@@ -107,6 +107,7 @@ impl Tables {
                 steps: Vec::new(),
                 members: Vec::new(),
                 params: BTreeMap::new(),
+                hooks: Hooks::default(),
             });
             self.model.pipelines.len() - 1
         }) as u32)
@@ -153,6 +154,8 @@ impl Tables {
             timeout: None,
             retries: 0,
             retry_delay: Duration::ZERO,
+            hooks: Hooks::default(),
+            interactive: false,
             enable_cache: (true, Rank::Default),
             policy: Policy::default(),
             cache_funcs: Vec::new(),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::platform::Platform;
 use super::reader::{Name, Raw, Text};
 use crate::diag::{Span, Spanned};
+use crate::model::HookTime;
 use crate::path::RelPath;
 
 /// All tables of a workspace.
@@ -91,6 +93,17 @@ pub(crate) struct PipelineDeclaration {
     /// What the `--config` file says of it: above the step's own rank.
     pub(crate) config: Option<Overlay>,
     pub(crate) steps: Vec<StepDeclaration>,
+    pub(crate) hooks: Vec<HookDeclaration>,
+    /// Those that are not there on this host.
+    pub(crate) absent: Vec<AbsentStep>,
+}
+
+/// A step that is not there on this host.
+#[derive(Debug, Clone)]
+pub(crate) struct AbsentStep {
+    pub(crate) name: Name,
+    /// Where its `platform` is written.
+    pub(crate) platform: Span,
 }
 
 /// What the `--config` file puts over a pipeline or a step, where that is a matter of rank. (All else of it takes the
@@ -128,6 +141,25 @@ pub(crate) struct StepDeclaration {
     pub(crate) pool: Option<Text>,
     pub(crate) threads: Option<Threads>,
     pub(crate) retry_delay: Option<Duration>,
+    pub(crate) platform: Option<Spanned<Platform>>,
+    pub(crate) interactive: bool,
+    pub(crate) hooks: Vec<HookDeclaration>,
+}
+
+/// `on-success`, `on-failure` or `on-end`
+#[derive(Debug, Clone)]
+pub(crate) struct HookDeclaration {
+    pub(crate) time: HookTime,
+    pub(crate) command: HookCommand,
+    pub(crate) on_cached: bool,
+    pub(crate) span: Span,
+}
+
+/// What a hook does.
+#[derive(Debug, Clone)]
+pub(crate) enum HookCommand {
+    Shell(Text),
+    Argv(Vec<Text>),
 }
 
 /// `threads-required`

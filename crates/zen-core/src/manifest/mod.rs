@@ -2,8 +2,10 @@
 //! references, placeholders and ranks good. All problems at once, each with its place. Knows no disk.
 
 mod declarations;
+mod hook;
 mod level;
 mod overlay;
+pub mod platform;
 pub mod quantity;
 mod reader;
 pub mod resolve;

@@ -1,7 +1,7 @@
 //! Puts a `--config` file over the tables. What is a matter of rank is kept beside the table's own, for
 //! [`ranks`](super::resolve); all else takes its place. Knows not what the settings do.
 
-use super::declarations::{Declarations, Overlay, PipelineDeclaration, StepDeclaration};
+use super::declarations::{Declarations, HookDeclaration, Overlay, Params, PipelineDeclaration, StepDeclaration};
 use crate::diag::Diagnostic;
 use crate::suggest;
 
@@ -21,6 +21,7 @@ pub(crate) fn apply(
         let declared = config.params.iter().filter(|(name, _)| pipeline.params.contains_key(*name));
         let params = declared.map(|(name, param)| (name.clone(), param.clone())).collect();
         pipeline.config = Some(Overlay { level: config.level.clone(), params });
+        put_hooks_over(&mut pipeline.hooks, &config.hooks);
         if config.description.is_some() {
             pipeline.description.clone_from(&config.description);
         }
@@ -59,8 +60,13 @@ fn unknown(config: &PipelineDeclaration, meant: &[&mut PipelineDeclaration], pro
     }
 }
 
+/// A hook for the same time takes the place of the table's.
+fn put_hooks_over(hooks: &mut Vec<HookDeclaration>, over: &[HookDeclaration]) {
+    hooks.retain(|hook| !over.iter().any(|new| new.time == hook.time));
+    hooks.extend(over.iter().cloned());
+}
+
 fn put_over(step: &mut StepDeclaration, over: &StepDeclaration, problems: &mut Vec<Diagnostic>) {
-    use super::declarations::Params;
     let params = match &over.params {
         Params::Table(params) => params.clone(),
         Params::Names(names) => {
@@ -74,6 +80,15 @@ fn put_over(step: &mut StepDeclaration, over: &StepDeclaration, problems: &mut V
             Default::default()
         }
     };
+    if over.platform.is_some() {
+        problems.push(
+            Diagnostic::error("a config file cannot set `platform`")
+                .at(over.name.span, "where a step is there, the tables say")
+                .help("take it out, or set it in the step's own table"),
+        );
+    }
+    put_hooks_over(&mut step.hooks, &over.hooks);
+    step.interactive |= over.interactive;
     step.config = Some(Overlay { level: over.level.clone(), params });
     if over.description.is_some() {
         step.description.clone_from(&over.description);

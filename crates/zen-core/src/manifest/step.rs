@@ -3,9 +3,10 @@
 use super::declarations::{
     BuildOptions, InputDeclaration, OutputDeclaration, Params, Run, StepDeclaration, TargetKey, Threads,
 };
+use super::hook::{self, HOOK_KEYS};
 use super::level::{Alike, LEVEL_KEYS, level, named};
 use super::reader::{Fields, Key, Name, Node, Reader, Text};
-use super::table;
+use super::{platform, table};
 use crate::diag::{Diagnostic, Spanned};
 
 use Key::{Known, NotYet};
@@ -24,13 +25,10 @@ pub(crate) const STEP_KEYS: &[Key] = &[
     Known("threads-required"),
     Known("retry-delay"),
     Known("description"),
+    Known("platform"),
+    Known("interactive"),
     NotYet("matrix"),
     NotYet("batch"),
-    NotYet("interactive"),
-    NotYet("platform"),
-    NotYet("on-success"),
-    NotYet("on-failure"),
-    NotYet("on-end"),
 ];
 
 const RUN_KEYS: &[Key] = &[
@@ -63,7 +61,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> Step
 
 /// Reads `steps.NAME` of a file that says only what is other than in the tables.
 pub(crate) fn read_part(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> StepDeclaration {
-    let keys = [STEP_KEYS, LEVEL_KEYS].concat();
+    let keys = [STEP_KEYS, LEVEL_KEYS, HOOK_KEYS].concat();
     let fields = reader.fields(node, &format!("step `{}`", name.value), &keys, |key| match key {
         "command" | "cmd" | "exec" | "script" => Some("the command is called `run`".to_owned()),
         "needs" => Some("`inputs` takes what another step makes; `after` only waits for it".to_owned()),
@@ -74,7 +72,13 @@ pub(crate) fn read_part(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) ->
     let strings = |reader: &mut Reader<'_>, key| {
         fields.get(key).map(|node| reader.string_or_strings(node, key)).unwrap_or_default()
     };
+    let interactive = fields.get("interactive").and_then(|node| reader.boolean(node, "interactive")).unwrap_or(false);
+    if interactive {
+        check_interactive(reader, &fields);
+    }
     StepDeclaration {
+        interactive,
+        hooks: hook::hooks(reader, &fields),
         description: text(reader, "description"),
         run: run(reader, &fields),
         level: level(reader, &fields),
@@ -89,7 +93,23 @@ pub(crate) fn read_part(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) ->
         pool: text(reader, "pool"),
         threads: fields.get("threads-required").map(|node| threads(reader, node)),
         retry_delay: fields.get("retry-delay").and_then(|node| reader.duration(node, "retry-delay")),
+        platform: text(reader, "platform").and_then(|text| platform::read(reader, &text)),
         name,
+    }
+}
+
+/// What contradicts `interactive = true`.
+fn check_interactive(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) {
+    let Some(span) = fields.key_span("interactive") else { return };
+    if let (Some(node), Some(other)) = (fields.get("enable-cache"), fields.key_span("enable-cache"))
+        && node.get_ref().as_bool() == Some(true)
+    {
+        reader.report(
+            Diagnostic::error("an interactive step is never cached")
+                .at(other, "so this cannot be")
+                .and(span, "interactive here")
+                .help("what somebody types is no input that a key could hold; remove one of the two"),
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use semver::{Version, VersionReq};
 
 use super::Table;
 use super::declarations::{Param, PipelineDeclaration, SettingsDeclaration, StepDeclaration, TableDeclaration};
+use super::hook::{self, HOOK_KEYS};
 use super::level::{Alike, LEVEL_KEYS, level, named};
 use super::reader::{Fields, Key, Name, Node, Reader};
 use super::step::{self, STEP_KEYS};
@@ -17,15 +18,7 @@ use Key::{Known, NotYet};
 const SETTINGS_KEYS: &[Key] =
     &[Known("default-pipeline"), Known("required-version"), Known("pools"), Known("store"), NotYet("remote")];
 
-const PIPELINE_KEYS: &[Key] = &[
-    Known("description"),
-    Known("params"),
-    Known("pipelines"),
-    Known("steps"),
-    NotYet("on-success"),
-    NotYet("on-failure"),
-    NotYet("on-end"),
-];
+const PIPELINE_KEYS: &[Key] = &[Known("description"), Known("params"), Known("pipelines"), Known("steps")];
 
 /// Reads the table of zen's at `node`.
 pub(crate) fn read(reader: &mut Reader<'_>, node: &Node<'_>, table: &Table, takes_settings: bool) -> TableDeclaration {
@@ -36,7 +29,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node<'_>, table: &Table, take
         if has(SETTINGS_KEYS, key) {
             return Some(format!("it belongs in `[workspace.metadata.zen]` of the root manifest: `{key}`"));
         }
-        let home = if has(PIPELINE_KEYS, key) {
+        let home = if has(PIPELINE_KEYS, key) || has(HOOK_KEYS, key) {
             "pipelines.NAME"
         } else if has(STEP_KEYS, key) {
             "pipelines.NAME.steps.NAME"
@@ -107,12 +100,18 @@ fn pipelines(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Vec<PipelineDe
 }
 
 fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDeclaration {
-    let keys = [PIPELINE_KEYS, LEVEL_KEYS].concat();
+    let keys = [PIPELINE_KEYS, LEVEL_KEYS, HOOK_KEYS].concat();
     let fields = reader.fields(node, &format!("pipeline `{}`", name.value), &keys, |key| {
         if has(STEP_KEYS, key) {
             return Some(format!("it belongs in a step: `[….pipelines.{}.steps.NAME]`", name.value));
         }
-        has(SETTINGS_KEYS, key).then(|| "it belongs in `[workspace.metadata.zen]`".to_owned())
+        if has(SETTINGS_KEYS, key) {
+            return Some("it belongs in `[workspace.metadata.zen]`".to_owned());
+        }
+        let value =
+            node.get_ref().as_table().and_then(|table| table.get(key)).and_then(|node| node.get_ref().as_table());
+        let is_step = value.is_some_and(|table| table.contains_key("run"));
+        is_step.then(|| format!("a step stands in `steps`: `[….pipelines.{}.steps.{key}]`", name.value))
     });
     let declaration = body(reader, name, &fields, step::read);
     if fields.get("steps").is_none() && fields.get("pipelines").is_none() {
@@ -128,7 +127,7 @@ fn pipeline(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) -> PipelineDec
 
 /// Reads a `--config` file: a pipeline's table by its shape, but it says only what is other than there.
 pub(crate) fn config(reader: &mut Reader<'_>, node: &Node<'_>) -> PipelineDeclaration {
-    let keys: Vec<Key> = [PIPELINE_KEYS, LEVEL_KEYS].concat();
+    let keys: Vec<Key> = [PIPELINE_KEYS, LEVEL_KEYS, HOOK_KEYS].concat();
     let keys: Vec<Key> = keys.into_iter().filter(|key| key.name() != "pipelines").collect();
     let fields = reader.fields(node, "the config file", &keys, |key| match key {
         "pipelines" => {
@@ -152,8 +151,10 @@ fn body(reader: &mut Reader<'_>, name: Name, fields: &Fields<'_, '_>, read_step:
         params: fields.get("params").map(|node| params(reader, node)).unwrap_or_default(),
         members: fields.get("pipelines").map(|node| reader.strings(node, "pipelines")).unwrap_or_default(),
         level: level(reader, fields),
+        hooks: hook::hooks(reader, fields),
         config: None,
         steps: steps.into_iter().map(|(name, node)| read_step(reader, name, node)).collect(),
+        absent: Vec::new(),
         name,
     }
 }

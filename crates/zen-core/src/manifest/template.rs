@@ -27,6 +27,8 @@ pub(crate) enum Refuse {
     Artifacts,
     /// These, and parameters: the value is one itself.
     AllButPipeline,
+    /// These, and arguments: a hook is told of an end, it has no work of its own.
+    AllButParams,
 }
 
 /// A string cut at its placeholders, with the place of each part in it.
@@ -100,7 +102,7 @@ struct Unknown {
 
 fn placeholder(name: &str, scope: &Scope<'_>) -> Result<Placeholder, Unknown> {
     const KINDS: [&str; 5] = ["params", "pipeline", "inputs", "outputs", "args"];
-    if name == "args" {
+    if name == "args" && scope.refuse != Some(Refuse::AllButParams) {
         return Ok(Placeholder::Args);
     }
     let (kind, rest) = name.split_once('.').unwrap_or((name, ""));
@@ -109,6 +111,7 @@ fn placeholder(name: &str, scope: &Scope<'_>) -> Result<Placeholder, Unknown> {
         "pipeline" => (&scope.pipeline, Placeholder::Pipeline),
         "inputs" => (&scope.inputs, Placeholder::Input),
         "outputs" => (&scope.outputs, Placeholder::Output),
+        "args" if rest.is_empty() => (&scope.params, |_| Placeholder::Args),
         "matrix" => {
             return Err(Unknown {
                 message: format!("`{{{{ {name} }}}}` is not supported yet"),
@@ -135,6 +138,9 @@ fn placeholder(name: &str, scope: &Scope<'_>) -> Result<Placeholder, Unknown> {
     let refused = match (scope.refuse, kind) {
         (Some(Refuse::Artifacts | Refuse::AllButPipeline), "inputs" | "outputs") => {
             Some("use it in `run` or `env`; here only `params.x`, `pipeline.x` and `args` have a value")
+        }
+        (Some(Refuse::AllButParams), "inputs" | "outputs" | "args") => {
+            Some("a hook takes `params.x` and `pipeline.x`; what came out is in the JSON on its standard input")
         }
         (Some(Refuse::AllButPipeline), "params") => Some("a parameter can take `{{ pipeline.x }}` and `{{ args }}`"),
         _ => None,

@@ -1,7 +1,9 @@
 //! Every definition error, as plain text: what a user would read.
 
 mod definitions;
+mod hooks;
 mod model;
+mod platform;
 mod references;
 mod scripts;
 

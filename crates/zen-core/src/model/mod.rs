@@ -1,10 +1,13 @@
 //! The definitions as the engine works with them: every reference resolved, every default filled in, every path
 //! relative to the workspace root. Knows neither TOML nor the disk.
 
+mod hooks;
 pub mod template;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub use hooks::{Hook, HookScope, HookTime, Hooks};
 
 use crate::diag::Span;
 use crate::glob::{PathSet, Pattern};
@@ -89,6 +92,8 @@ pub struct Pipeline {
     pub members: Vec<PipelineId>,
     /// `params`, after `--set`.
     pub params: BTreeMap<String, Value>,
+    /// `on-success`, `on-failure`, `on-end`
+    pub hooks: Hooks,
 }
 
 impl Pipeline {
@@ -160,12 +165,16 @@ pub struct Step {
     pub retries: u32,
     /// `retry-delay`, doubled after each try.
     pub retry_delay: Duration,
+    /// `interactive`: it has the terminal, and the machine, to itself; it is never cached.
+    pub interactive: bool,
     /// Is it cached, and which place says so?
     pub enable_cache: (bool, Rank),
     /// `cache-policy`, all ranks joined.
     pub policy: Policy,
     /// `cache-policy.cache-func`, those of all ranks, sorted by name; the one without a name first.
     pub cache_funcs: Vec<CacheFunc>,
+    /// `on-success`, `on-failure`, `on-end`: no part of the key.
+    pub hooks: Hooks,
 }
 
 /// A command whose standard output enters the key.

@@ -111,26 +111,35 @@ impl Control {
 #[derive(Debug)]
 pub(super) struct Slot(u64);
 
-/// What a signal goes to: a process group.
+/// What a signal goes to.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(super) struct Group(pub(super) rustix::process::Pid);
+pub(super) enum Group {
+    /// A process group of the command's own.
+    Own(rustix::process::Pid),
+    /// The command alone: it is in zen's group.
+    Zens(rustix::process::Pid),
+}
 
 #[cfg(unix)]
 impl Group {
     fn signal(&self, signal: Signal) {
-        use rustix::process::{Signal as System, kill_process_group};
+        use rustix::process::{Signal as System, kill_process, kill_process_group};
         let system = match signal {
             Signal::Interrupt => System::INT,
             Signal::Terminate => System::TERM,
             Signal::Hangup => System::HUP,
             Signal::Kill => System::KILL,
         };
+        let send = |signal| match self {
+            Self::Own(group) => kill_process_group(*group, signal),
+            Self::Zens(process) => kill_process(*process, signal),
+        };
         // An error says that nobody of the group is left: what was wanted. A stopped process hears only after
         // SIGCONT.
-        let _ = kill_process_group(self.0, system);
+        let _ = send(system);
         if signal != Signal::Kill {
-            let _ = kill_process_group(self.0, System::CONT);
+            let _ = send(System::CONT);
         }
     }
 }

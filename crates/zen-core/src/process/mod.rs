@@ -39,11 +39,13 @@ pub struct Spec {
     pub timeout: Option<Duration>,
     /// How long it has from being asked to end to being killed: [`GRACE`].
     pub grace: Duration,
+    /// What it finds on its standard input.
+    pub stdin: Vec<u8>,
     /// What happens to its standard output.
     pub stdout: Stdout,
 }
 
-/// What happens to a command's standard output. Standard error is always streamed.
+/// What happens to a command's standard output. Standard error is streamed, unless it is inherited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stdout {
     /// One stream together with standard error, in the order in which they were written.
@@ -51,6 +53,10 @@ pub enum Stdout {
     Merged,
     /// Kept apart, whole, in [`Exit::stdout`].
     Captured,
+    /// Nothing is captured: it has zen's own standard streams (its standard output is zen's standard error where zen's
+    /// standard output is no terminal, since that holds what zen was asked for), and stays in zen's process group, so
+    /// that it may read the terminal. Signals go to it alone.
+    Inherited,
 }
 
 /// How a command ended.
@@ -132,7 +138,8 @@ pub enum SpawnError {
 /// Runs a command to its end, in the calling thread.
 ///
 /// `on_output` gets its output as it comes, in whole lines, the bytes as they are; a line without an end is given
-/// after a short quiet, at the end, or when it grows long. Standard input is empty. What is left of its process group
+/// after a short quiet, at the end, or when it grows long. Whether the command reads its standard input is its own
+/// business. What is left of its process group
 /// when the command has ended is killed; a process that made itself a session of its own is left alone, and not
 /// waited for even if it holds the output open.
 ///

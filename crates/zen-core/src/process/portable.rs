@@ -1,7 +1,7 @@
 //! Running a command with what every system has: no process groups, the command alone is killed. Knows no step.
 #![expect(clippy::disallowed_methods, reason = "an edge: starts processes and waits by the clock")]
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::process::{Command, Stdio as Io};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +21,23 @@ pub(super) fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8
     let io = |source| SpawnError::Io { program: shown(spec.program.as_ref()), source };
     let (sender, pieces) = channel();
     let mut command = Command::new(find_program(spec)?);
-    command.args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd).stdin(Io::null());
+    command.args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd);
+    let mut input = None;
+    if spec.stdout == Stdout::Inherited {
+        command.stdin(Io::inherit());
+    } else if spec.stdin.is_empty() {
+        command.stdin(Io::null());
+    } else {
+        let (reader, writer) = io::pipe().map_err(io)?;
+        command.stdin(reader);
+        input = Some(writer);
+    }
     let (reader, writer) = io::pipe().map_err(io)?;
     match spec.stdout {
+        Stdout::Inherited if io::stdout().is_terminal() => {}
+        Stdout::Inherited => {
+            command.stdout(io::stderr());
+        }
         Stdout::Merged => {
             command.stdout(writer.try_clone().map_err(io)?);
         }
@@ -34,7 +48,12 @@ pub(super) fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8
             std::thread::spawn(move || forward(reader, true, &sender));
         }
     }
-    command.stderr(writer);
+    if spec.stdout == Stdout::Inherited {
+        command.stderr(Io::inherit());
+        drop(writer);
+    } else {
+        command.stderr(writer);
+    }
     std::thread::spawn(move || forward(reader, false, &sender));
 
     let started = Instant::now();
@@ -43,6 +62,11 @@ pub(super) fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8
         false => SpawnError::NoCwd(shown(&spec.cwd)),
     })?;
     drop(command);
+    if let Some(mut input) = input {
+        let bytes = spec.stdin.clone();
+        // Nobody waits for it: a command that does not read is as good as any other.
+        std::thread::spawn(move || input.write_all(&bytes));
+    }
     let wish = Arc::new(AtomicBool::new(false));
     let slot = control.enter(spec.job, Group(Arc::clone(&wish)));
     let (mut lines, mut exit) = (Lines::default(), Exit::default());

@@ -15,6 +15,7 @@ fn spec(program: &str, args: &[&str]) -> Spec {
         cwd: std::env::temp_dir(),
         timeout: None,
         grace: GRACE,
+        stdin: Vec::new(),
         stdout: Stdout::Merged,
     }
 }
@@ -49,6 +50,17 @@ fn both_streams_come_in_order() {
     assert_eq!(output, "a\nb\nc\nd");
     assert_eq!(exit.describe(), "exit status: 3");
     assert!(!exit.success());
+}
+
+#[test]
+fn standard_input_is_given_whole_to_who_reads_it() {
+    let long = vec![b'x'; 1 << 20];
+    let (exit, output) = go(&Spec { stdin: long.clone(), ..sh("wc -c; echo done") });
+    assert!(exit.success());
+    assert_eq!(output.split_whitespace().collect::<Vec<_>>(), [long.len().to_string().as_str(), "done"]);
+    let (exit, output) = go(&Spec { stdin: long, ..sh("echo deaf") });
+    assert_eq!((exit.success(), output.as_str()), (true, "deaf\n"), "who does not read is not waited for");
+    assert_eq!(go(&sh("wc -c")).1.trim(), "0", "it is empty unless there is some");
 }
 
 #[test]
@@ -227,7 +239,7 @@ fn what_starts_while_the_run_is_stopped_hears_of_it() {
     let mut child = std::process::Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
     let control = Control::default();
     control.stop(Signal::Terminate);
-    let slot = control.enter(JobId(0), control::Group(rustix::process::Pid::from_child(&child)));
+    let slot = control.enter(JobId(0), control::Group::Own(rustix::process::Pid::from_child(&child)));
     assert_eq!(child.wait().unwrap().signal(), Some(15));
     assert!(control.leave(slot, || ()).1, "it counts as killed");
 }

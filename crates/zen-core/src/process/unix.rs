@@ -1,7 +1,8 @@
 //! Running a command on Unix: process group, one pipe, poll. Knows no step.
 #![expect(clippy::disallowed_methods, reason = "an edge: starts processes and waits by the clock")]
 
-use std::io::{self, ErrorKind, PipeReader, Read};
+use std::io::{self, ErrorKind, IsTerminal, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -25,31 +26,23 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub(super) fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8])) -> Result<Exit, SpawnError> {
     let io = |source| SpawnError::Io { program: shown(spec.program.as_ref()), source };
     let program = find_program(spec)?;
-    let (reader, writer) = io::pipe().map_err(io)?;
     let mut command = Command::new(&program);
     command.arg0(&spec.program).args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd);
-    command.process_group(0).stdin(Stdio::null());
-    let captured = match spec.stdout {
-        Stdout::Merged => {
-            command.stdout(writer.try_clone().map_err(io)?);
-            None
-        }
-        Stdout::Captured => {
-            let (reader, writer) = io::pipe().map_err(io)?;
-            command.stdout(writer);
-            Some(reader)
-        }
-    };
-    command.stderr(writer);
+    let (mut output, input) = streams(spec, &mut command).map_err(io)?;
     let started = Instant::now();
     let mut child = spawn(&mut command).map_err(|error| explain(error, spec))?;
-    // It holds the pipes' writing ends: without this there would never be an end.
+    // It holds the children's ends of the pipes: without this there would never be an end.
     drop(command);
     let pid = Pid::from_child(&child);
-    let slot = control.enter(spec.job, Group(pid));
+    let group = if spec.stdout == Stdout::Inherited { Group::Zens(pid) } else { Group::Own(pid) };
+    let slot = control.enter(spec.job, group);
+    if let Some(mut input) = input {
+        let bytes = spec.stdin.clone();
+        // Nobody waits for it: a command that does not read, and one that closed it, are as good as any other.
+        std::thread::spawn(move || input.write_all(&bytes));
+    }
 
     let mut watch = Watch { pid, limit: Limit::new(spec, started), exited: None };
-    let mut output = Output::new(reader, captured);
     let watched = watch_to_the_end(&mut watch, &mut output, &slot, control, on_output);
     let (status, killed) = control.leave(slot, || child.wait());
     output.drain(on_output);
@@ -62,6 +55,37 @@ pub(super) fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8
         killed,
         stdout: output.stdout,
     })
+}
+
+/// Gives the command its streams, and the group that goes with them. Gives zen's ends of those that are pipes.
+fn streams(spec: &Spec, command: &mut Command) -> io::Result<(Output, Option<PipeWriter>)> {
+    if spec.stdout == Stdout::Inherited {
+        command.stdin(Stdio::inherit()).stderr(Stdio::inherit());
+        if !io::stdout().is_terminal() {
+            command.stdout(io::stderr().as_fd().try_clone_to_owned()?);
+        }
+        return Ok((Output::new(None, None), None));
+    }
+    command.process_group(0);
+    let input = if spec.stdin.is_empty() {
+        command.stdin(Stdio::null());
+        None
+    } else {
+        let (reader, writer) = io::pipe()?;
+        command.stdin(reader);
+        Some(writer)
+    };
+    let (reader, writer) = io::pipe()?;
+    let captured = if spec.stdout == Stdout::Captured {
+        let (reader, writer) = io::pipe()?;
+        command.stdout(writer);
+        Some(reader)
+    } else {
+        command.stdout(writer.try_clone()?);
+        None
+    };
+    command.stderr(writer);
+    Ok((Output::new(Some(reader), captured), input))
 }
 
 /// A file that was written a moment ago is busy while some other child of ours, just forked, still holds it open for
@@ -221,16 +245,9 @@ struct Output {
 }
 
 impl Output {
-    fn new(streamed: PipeReader, captured: Option<PipeReader>) -> Self {
+    fn new(streamed: Option<PipeReader>, captured: Option<PipeReader>) -> Self {
         let buffer = vec![0; 64 << 10].into();
-        Self {
-            streamed: Some(streamed),
-            captured,
-            lines: Lines::default(),
-            stdout: Vec::new(),
-            ready: [false; 2],
-            buffer,
-        }
+        Self { streamed, captured, lines: Lines::default(), stdout: Vec::new(), ready: [false; 2], buffer }
     }
 
     fn is_open(&self) -> bool {
@@ -306,7 +323,7 @@ mod tests {
         let mut ready = [0; 6];
         child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
         let control = Control::default();
-        let slot = control.enter(JobId(0), Group(Pid::from_child(&child)));
+        let slot = control.enter(JobId(0), Group::Own(Pid::from_child(&child)));
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let mut limit = Limit::Runs { until: now + second, grace: second };
         limit.enforce(now, &slot, &control);

@@ -135,16 +135,7 @@ fn shell_string(
     cwd: &RelPath,
     resolved: &mut Resolved,
 ) {
-    if cfg!(windows) && shell.is_none() && text.value.trim().contains('\n') {
-        renderer.problems.push(
-            Diagnostic::error("`cmd /C` takes one line")
-                .at(text.span, "several lines")
-                .help("name a shell that takes more: `shell = [\"bash\", \"-euo\", \"pipefail\", \"-c\"]`"),
-        );
-    }
-    let shell = shell.map(|words| words.iter().filter_map(|word| renderer.string(word)).collect());
-    let template = renderer.template(text);
-    let script = check_placeholders(text, &mut renderer.problems);
+    let (template, shell, script) = script(renderer, text, shell);
     let reads = |words: &[Word]| {
         let words = known_words(&words[1..], &template, renderer);
         cargo::reads(context.layout, &words, place.table.package.as_deref())
@@ -168,6 +159,25 @@ fn shell_string(
         );
     }
     resolved.command = Command::Shell { script: template, shell };
+}
+
+/// A shell string, its shell, and what is known of it.
+pub(crate) fn script(
+    renderer: &mut Renderer<'_>,
+    text: &Text,
+    shell: Option<&[Text]>,
+) -> (Template, Option<Vec<String>>, Script) {
+    if cfg!(windows) && shell.is_none() && text.value.trim().contains('\n') {
+        renderer.problems.push(
+            Diagnostic::error("`cmd /C` takes one line")
+                .at(text.span, "several lines")
+                .help("name a shell that takes more: `shell = [\"bash\", \"-euo\", \"pipefail\", \"-c\"]`"),
+        );
+    }
+    let shell = shell.map(|words| words.iter().filter_map(|word| renderer.string(word)).collect());
+    let template = renderer.template(text);
+    let script = check_placeholders(text, &mut renderer.problems);
+    (template, shell, script)
 }
 
 /// All of a package, as far as the command line tells.

@@ -2,6 +2,7 @@
 
 mod cargo;
 mod command;
+mod hooks;
 mod outputs;
 mod params;
 mod ranks;
@@ -104,6 +105,7 @@ pub fn resolve(declarations: &Declarations, layout: &Layout, overrides: &Overrid
             description: declaration.description.as_ref().map(|text| text.value.clone()),
             steps: context.steps_of[at].clone(),
             members,
+            hooks: hooks::of_pipeline(&context, (table, declaration), &context.pipeline_params[at], &mut problems),
             params: context.pipeline_params[at].clone(),
         }
     });

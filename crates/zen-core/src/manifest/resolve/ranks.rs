@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::render::Renderer;
 use super::{Context, Place};
 use crate::diag::{Diagnostic, Span};
-use crate::manifest::declarations::{Expiry, FunctionDeclaration, Level};
+use crate::manifest::declarations::{Expiry, FunctionDeclaration, Level, PipelineDeclaration, TableDeclaration};
 use crate::manifest::reader::Text;
 use crate::model::{Policy, Rank, Step};
 use crate::path::RelPath;
@@ -16,13 +16,29 @@ pub(crate) struct Levels<'d>(Vec<(&'d Level, &'d RelPath, Rank)>);
 
 impl<'d> Levels<'d> {
     pub(crate) fn of(context: &Context<'d>, place: Place<'d>) -> Self {
+        let Self(mut levels) = Self::of_tables(context, place.table, place.pipeline);
         let base = &place.table.base;
-        let tables = context.workspace.into_iter().chain(place.table.package.is_some().then_some(place.table));
-        let mut levels: Vec<_> = tables.map(|table| (&table.level, &table.base, Rank::Workspace)).collect();
-        levels.push((&place.pipeline.level, base, Rank::Pipeline));
         levels.push((&place.step.level, base, Rank::Step));
         let config = place.pipeline.config.iter().chain(&place.step.config);
         levels.extend(config.map(|overlay| (&overlay.level, base, Rank::Config)));
+        Self(levels)
+    }
+
+    /// Those that cover a pipeline itself.
+    pub(crate) fn of_pipeline(
+        context: &Context<'d>,
+        table: &'d TableDeclaration,
+        pipeline: &'d PipelineDeclaration,
+    ) -> Self {
+        let Self(mut levels) = Self::of_tables(context, table, pipeline);
+        levels.extend(pipeline.config.iter().map(|overlay| (&overlay.level, &table.base, Rank::Config)));
+        Self(levels)
+    }
+
+    fn of_tables(context: &Context<'d>, table: &'d TableDeclaration, pipeline: &'d PipelineDeclaration) -> Self {
+        let tables = context.workspace.into_iter().chain(table.package.is_some().then_some(table));
+        let mut levels: Vec<_> = tables.map(|table| (&table.level, &table.base, Rank::Workspace)).collect();
+        levels.push((&pipeline.level, &table.base, Rank::Pipeline));
         Self(levels)
     }
 

@@ -44,6 +44,15 @@ impl Context<'_> {
             return Ok(steps[at]);
         }
         let (table, declaration) = self.pipelines[pipeline.0 as usize];
+        if let Some(absent) = declaration.absent.iter().find(|absent| absent.name.value == reference.step) {
+            let id = format!("{}/{}", display_id(table, declaration), reference.step);
+            return Err(Diagnostic::error(format!("step `{id}` is not there on this platform"))
+                .at(span, "")
+                .and(absent.platform, "only there")
+                .help(
+                    "a step of other platforms can be needed by such steps alone: give this one the same `platform`",
+                ));
+        }
         let problem = Diagnostic::error(format!(
             "pipeline `{}` has no step `{}`",
             display_id(table, declaration),

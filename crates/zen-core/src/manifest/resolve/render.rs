@@ -51,6 +51,8 @@ pub(crate) struct Renderer<'a> {
     pub(crate) outputs: BTreeSet<String>,
     pub(crate) used_pipeline: BTreeSet<String>,
     pub(crate) uses_args: bool,
+    /// What templates cannot hold here.
+    pub(crate) refuse: Option<Refuse>,
     pub(crate) problems: Vec<Diagnostic>,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Renderer<'a> {
             outputs: BTreeSet::new(),
             used_pipeline: BTreeSet::new(),
             uses_args: false,
+            refuse: None,
             problems: Vec::new(),
         }
     }
@@ -86,7 +89,7 @@ impl<'a> Renderer<'a> {
         let scope = Scope {
             inputs: self.inputs.iter().map(String::as_str).collect(),
             outputs: self.outputs.iter().map(String::as_str).collect(),
-            ..Self::scope(&self.params, self.pipeline, None)
+            ..Self::scope(&self.params, self.pipeline, self.refuse)
         };
         let template = parse(text, &scope, &mut self.problems);
         self.note(&template);

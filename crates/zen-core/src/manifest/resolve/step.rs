@@ -7,12 +7,12 @@ use super::params::Sets;
 use super::ranks::Levels;
 use super::references::{Reference, looks_like_path};
 use super::render::{Renderer, bad_path};
-use super::{Context, Place, command, display_id, outputs, params};
+use super::{Context, Place, command, display_id, hooks, outputs, params};
 use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{InputDeclaration, Params, Threads};
 use crate::manifest::level::{Alike, check_alike};
 use crate::manifest::reader::Text;
-use crate::model::{Input, InputSource, Output, Step, StepRef};
+use crate::model::{Hooks, Input, InputSource, Output, Rank, Step, StepRef};
 use crate::path::RelPath;
 use crate::suggest;
 use crate::value::Value;
@@ -137,7 +137,8 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
     let code = if policy.include_step_code { run.closures } else { Vec::new() };
     let closures: BTreeSet<_> = declared_packages.into_iter().chain(code).collect();
 
-    let step = Step {
+    let mut step = Step {
+        hooks: Hooks::default(),
         pipeline: place.pipeline_id,
         name: declared.name.value.clone(),
         display_id: place.id(),
@@ -167,7 +168,8 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         timeout: levels.nearest(|level| level.timeout),
         retries: levels.nearest(|level| level.retries).unwrap_or(0),
         retry_delay: declared.retry_delay.unwrap_or(Duration::ZERO),
-        enable_cache: levels.enable_cache(),
+        interactive: declared.interactive,
+        enable_cache: if declared.interactive { (false, Rank::Step) } else { levels.enable_cache() },
         policy,
         cache_funcs,
         pipeline_params: (renderer.used_pipeline.iter())
@@ -177,6 +179,9 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         params: renderer.params,
     };
     problems.append(&mut renderer.problems);
+    if !declared.hooks.is_empty() {
+        step.hooks = hooks::of_step(context, place, &step, problems);
+    }
     step
 }
 

@@ -60,7 +60,7 @@ zzzzzz = 1"#), @r#"
       help: did you mean `outputs`?
     error: unknown key `zzzzzz` in step `s`
       --> Cargo.toml:11:1 `zzzzzz` not a key of this table
-      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `outputs`, `packages`, `params` and 9 more
+      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `interactive`, `on-end`, `on-failure` and 14 more
     "#);
 }
 
@@ -158,48 +158,20 @@ fn not_yet() {
     assert_snapshot!(step(r#"run = "echo {{ matrix.x }}"
 matrix.x = [1]
 batch = true
-interactive = true
-platform = "cfg(unix)"
 secret-env = ["T"]
-on-success = "x"
-on_failure = "x"
-on-end = "x"
-cache-policy.ignored-inputs = []
-cache-policy.source-dependencies = []
-cache-policy.cache-func = "x""#), @r#"
+cache-policy.source-dependencies = []"#), @r#"
     error: `matrix` is not supported yet
       --> Cargo.toml:10:1 `matrix` in step `s`
       help: remove it, or keep it as `x-matrix` until it is: such keys are left alone
     error: `batch` is not supported yet
       --> Cargo.toml:11:1 `batch` in step `s`
       help: remove it, or keep it as `x-batch` until it is: such keys are left alone
-    error: `interactive` is not supported yet
-      --> Cargo.toml:12:1 `interactive` in step `s`
-      help: remove it, or keep it as `x-interactive` until it is: such keys are left alone
-    error: `platform` is not supported yet
-      --> Cargo.toml:13:1 `platform` in step `s`
-      help: remove it, or keep it as `x-platform` until it is: such keys are left alone
     error: `secret-env` is not supported yet
-      --> Cargo.toml:14:1 `secret-env` in step `s`
+      --> Cargo.toml:12:1 `secret-env` in step `s`
       help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
-    error: `on-success` is not supported yet
-      --> Cargo.toml:15:1 `on-success` in step `s`
-      help: remove it, or keep it as `x-on-success` until it is: such keys are left alone
-    error: `on_failure` is not supported yet
-      --> Cargo.toml:16:1 `on_failure` in step `s`
-      help: remove it, or keep it as `x-on-failure` until it is: such keys are left alone
-    error: `on-end` is not supported yet
-      --> Cargo.toml:17:1 `on-end` in step `s`
-      help: remove it, or keep it as `x-on-end` until it is: such keys are left alone
-    error: `ignored-inputs` is not supported yet
-      --> Cargo.toml:18:14 `ignored-inputs` in `cache-policy`
-      help: remove it, or keep it as `x-ignored-inputs` until it is: such keys are left alone
     error: `source-dependencies` is not supported yet
-      --> Cargo.toml:19:14 `source-dependencies` in `cache-policy`
+      --> Cargo.toml:13:14 `source-dependencies` in `cache-policy`
       help: remove it, or keep it as `x-source-dependencies` until it is: such keys are left alone
-    error: `cache-func` is not supported yet
-      --> Cargo.toml:20:14 `cache-func` in `cache-policy`
-      help: remove it, or keep it as `x-cache-func` until it is: such keys are left alone
     error: `{{ matrix.x }}` is not supported yet
       --> Cargo.toml:9:13 `{{ matrix.x }}`
       help: `matrix` comes with a later version
@@ -397,4 +369,17 @@ outputs.x = 'out\x'"#), @r#"
     error: `out\x` holds a backslash; separate folders with `/`
       --> Cargo.toml:11:13 `'out\x'`
     "#);
+}
+
+#[test]
+fn an_interactive_step_is_never_cached() {
+    assert_snapshot!(step(r#"run = "true"
+interactive = true
+enable-cache = true"#), @r#"
+    error: an interactive step is never cached
+      --> Cargo.toml:11:1 `enable-cache` so this cannot be
+      and Cargo.toml:10:1 `interactive` interactive here
+      help: what somebody types is no input that a key could hold; remove one of the two
+    "#);
+    assert_eq!(step("run = \"true\"\ninteractive = true\nenable-cache = false"), "");
 }
