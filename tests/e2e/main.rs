@@ -27,6 +27,7 @@ mod reuse;
 mod running;
 mod selection;
 mod signals;
+mod source_dependencies;
 mod status;
 mod store_loss;
 mod user_bytes;

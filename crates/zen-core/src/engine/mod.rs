@@ -8,6 +8,7 @@ mod clean;
 mod commit;
 mod finish;
 pub mod history;
+mod items;
 mod job;
 mod ledger;
 mod locks;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observe::{self, View};
+use super::items;
+use super::observe;
 use super::session::{Decided, Progress, Session, Settled, World, linked, reused, with_linked};
 use crate::artifact::{Key, Node, Record};
 use crate::decide::{Decision, Known, Why, decide};
@@ -140,9 +141,8 @@ impl Progress {
     /// Looks at one step's files anew.
     pub(super) fn look_again(&mut self, world: &World<'_>, step: StepId) {
         let specs = world.specs_of(step);
-        let seen = world.scanner.observe(world.request(&specs));
-        let view = View { seen: Arc::new(seen), sets: (0..specs.len()).collect() };
-        self.views.insert(step, view);
+        let sets = (0..specs.len()).collect();
+        self.views.extend(items::look(world, &specs, &[(step, sets)]));
     }
 
     /// What the cached steps of this run had taken when they were made.

@@ -55,6 +55,7 @@ pub(crate) struct PolicyDeclaration {
     pub(crate) include_artifact_ids: Option<bool>,
     pub(crate) include_platform: Option<bool>,
     pub(crate) file_dependencies: Vec<Text>,
+    pub(crate) source_dependencies: Vec<Text>,
     pub(crate) expires_after: Option<Expiry>,
 }
 

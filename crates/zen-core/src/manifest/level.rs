@@ -32,9 +32,9 @@ const POLICY_KEYS: &[Key] = &[
     Known("include-artifact-ids"),
     Known("include-platform"),
     Known("file-dependencies"),
+    Known("source-dependencies"),
     Known("expires-after"),
     NotYet("ignored-inputs"),
-    NotYet("source-dependencies"),
     NotYet("cache-func"),
 ];
 
@@ -85,6 +85,10 @@ fn policy(reader: &mut Reader<'_>, node: &Node<'_>) -> PolicyDeclaration {
         file_dependencies: fields
             .get("file-dependencies")
             .map(|node| reader.string_or_strings(node, "file-dependencies"))
+            .unwrap_or_default(),
+        source_dependencies: fields
+            .get("source-dependencies")
+            .map(|node| reader.string_or_strings(node, "source-dependencies"))
             .unwrap_or_default(),
         expires_after: fields.get("expires-after").and_then(|node| {
             if node.get_ref().as_str() == Some("never") {

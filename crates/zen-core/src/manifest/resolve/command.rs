@@ -149,7 +149,7 @@ fn shell_string(
 }
 
 /// All of a package, as far as the command line tells.
-fn whole(package: &str, with_dev: bool, cwd: &RelPath) -> ClosureRequest {
+pub(crate) fn whole(package: &str, with_dev: bool, cwd: &RelPath) -> ClosureRequest {
     ClosureRequest {
         package: package.to_owned(),
         target: None,

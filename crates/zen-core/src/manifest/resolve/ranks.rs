@@ -6,7 +6,7 @@ use super::render::Renderer;
 use super::{Context, Place};
 use crate::manifest::declarations::{Expiry, Level};
 use crate::manifest::reader::Text;
-use crate::model::{Policy, Rank};
+use crate::model::{Policy, Rank, SourceItem};
 use crate::path::RelPath;
 
 /// The places that cover a step, lowest rank first, each with what its paths are relative to.
@@ -42,7 +42,7 @@ impl<'d> Levels<'d> {
         self.0.iter().flat_map(|(level, ..)| level.env.iter()).map(|(name, text)| (name.as_str(), text)).collect()
     }
 
-    pub(crate) fn policy(&self, renderer: &mut Renderer<'_>) -> Policy {
+    pub(crate) fn policy(&self, renderer: &mut Renderer<'_>, source_items: Vec<SourceItem>) -> Policy {
         let flag = |get: fn(&'d Level) -> Option<bool>| self.nearest(get).unwrap_or(true);
         Policy {
             include_step_code: flag(|level| level.policy.include_step_code),
@@ -54,6 +54,7 @@ impl<'d> Levels<'d> {
                 .map(|(level, base, _)| renderer.paths(&level.policy.file_dependencies, base))
                 .filter(|set| !set.is_empty())
                 .collect(),
+            source_items,
             expires_after: self.nearest(|level| level.policy.expires_after).and_then(|expiry| match expiry {
                 Expiry::After(limit) => Some(limit),
                 Expiry::Never => None,

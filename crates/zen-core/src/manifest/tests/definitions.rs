@@ -165,7 +165,6 @@ on-success = "x"
 on_failure = "x"
 on-end = "x"
 cache-policy.ignored-inputs = []
-cache-policy.source-dependencies = []
 cache-policy.cache-func = "x""#), @r#"
     error: `matrix` is not supported yet
       --> Cargo.toml:10:1 `matrix` in step `s`
@@ -194,11 +193,8 @@ cache-policy.cache-func = "x""#), @r#"
     error: `ignored-inputs` is not supported yet
       --> Cargo.toml:18:14 `ignored-inputs` in `cache-policy`
       help: remove it, or keep it as `x-ignored-inputs` until it is: such keys are left alone
-    error: `source-dependencies` is not supported yet
-      --> Cargo.toml:19:14 `source-dependencies` in `cache-policy`
-      help: remove it, or keep it as `x-source-dependencies` until it is: such keys are left alone
     error: `cache-func` is not supported yet
-      --> Cargo.toml:20:14 `cache-func` in `cache-policy`
+      --> Cargo.toml:19:14 `cache-func` in `cache-policy`
       help: remove it, or keep it as `x-cache-func` until it is: such keys are left alone
     error: `{{ matrix.x }}` is not supported yet
       --> Cargo.toml:9:13 `{{ matrix.x }}`

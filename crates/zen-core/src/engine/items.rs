@@ -1,0 +1,186 @@
+//! The source items of steps: their files are read and watched, each is taken apart once in a session. Knows no keys.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
+use std::sync::{Arc, PoisonError};
+
+use super::observe::View;
+use super::session::World;
+use crate::closure::Fact;
+use crate::diag::{Diagnostic, Span};
+use crate::digest::Digest;
+use crate::layout::TargetKind;
+use crate::model::{SourceItem, StepId};
+use crate::path::RelPath;
+use crate::rust_source::{Problem, Reading, find};
+use crate::scan::walk::SetSpec;
+use crate::scan::{Content, Observed};
+use crate::suggest;
+
+/// How often files that change while they are read are read again.
+const LOOKS: usize = 3;
+
+/// What the source items of one step hold.
+#[derive(Debug, Clone)]
+pub(super) struct Items {
+    /// One for each; or why there is none.
+    pub(super) facts: Result<Vec<Fact>, String>,
+    /// The files that say so, each with the digest of the bytes that were read; `None`: it was looked for in vain.
+    pub(super) files: BTreeMap<RelPath, Option<Digest>>,
+    /// What is wrong, and where the item is written.
+    problems: Vec<(Span, Problem)>,
+}
+
+impl Items {
+    /// What must hold still while the step runs.
+    pub(super) fn watched(&self) -> Option<SetSpec> {
+        (!self.files.is_empty()).then(|| SetSpec::Files(self.files.keys().cloned().collect()))
+    }
+
+    /// What is wrong with the definition.
+    pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> {
+        self.problems.iter().map(|(span, problem)| {
+            let diagnostic = Diagnostic::error(problem.to_string()).at(*span, "");
+            match problem {
+                Problem::NotFound { within, name, known } => {
+                    let known = known.iter().map(String::as_str);
+                    diagnostic.help(suggest::help(name, known, &format!("items of `{within}`")))
+                }
+                Problem::Refused { help, .. } => diagnostic.help(help.clone()),
+                Problem::Syntax { .. } => diagnostic.help("correct the file, or name the package as a whole"),
+            }
+        })
+    }
+}
+
+/// Looks at the sets of some steps, and at their source items: what these hold, and what the files were then. `specs` are
+/// all sets; each step comes with the indices of its own.
+pub(super) fn look(world: &World<'_>, specs: &[SetSpec], steps: &[(StepId, Vec<usize>)]) -> Vec<(StepId, View)> {
+    let mut looks = 1;
+    loop {
+        let mut reader = Reader { world, texts: HashMap::new() };
+        let mut specs = specs.to_vec();
+        let mut found = Vec::with_capacity(steps.len());
+        for (step, sets) in steps {
+            let items = reader.items(*step);
+            let watched = items.watched().map(|spec| {
+                specs.push(spec);
+                specs.len() - 1
+            });
+            found.push((*step, sets.clone(), items, watched));
+        }
+        let seen = Arc::new(world.scanner.observe(world.request(&specs)));
+        let mut moved = false;
+        let views = found.into_iter().map(|(step, sets, items, watched)| {
+            let mut view = View { seen: Arc::clone(&seen), sets, items: Arc::new(items), watched };
+            if let Some(path) = first_that_moved(world, &view) {
+                moved = true;
+                let facts = Err(format!("`{path}` changes while it is read"));
+                view.items = Arc::new(Items { facts, ..(*view.items).clone() });
+            }
+            (step, view)
+        });
+        let views = views.collect();
+        if !moved || looks == LOOKS {
+            return views;
+        }
+        looks += 1;
+    }
+}
+
+/// The first file that was not observed as it had been read.
+fn first_that_moved(world: &World<'_>, view: &View) -> Option<RelPath> {
+    let seen: HashMap<&RelPath, &Observed> =
+        view.watched.iter().flat_map(|set| view.seen.members(*set)).map(|seen| (&seen.path, seen)).collect();
+    let held_still = |path: &RelPath, read: Option<Digest>| match seen.get(path).map(|seen| &seen.content) {
+        Some(Content::File { digest, .. }) => Some(*digest) == read,
+        // A link enters with its target: what it leads to now is what was read.
+        Some(Content::Link { .. }) => match text(world, path) {
+            Ok(Reading::Text(text)) => Some(Digest::of(text.as_bytes())) == read,
+            Ok(_) => read.is_none(),
+            Err(_) => false,
+        },
+        Some(Content::Unusable(_)) => false,
+        None => read.is_none(),
+    };
+    view.items.files.iter().find(|(path, read)| !held_still(path, **read)).map(|(path, _)| path.clone())
+}
+
+/// Reads each file once for all items.
+struct Reader<'a, 'p> {
+    world: &'a World<'p>,
+    texts: HashMap<RelPath, Result<Reading, String>>,
+}
+
+impl Reader<'_, '_> {
+    fn items(&mut self, step: StepId) -> Items {
+        let mut items = Items { facts: Ok(Vec::new()), files: BTreeMap::new(), problems: Vec::new() };
+        let mut facts = Vec::new();
+        for item in &self.world.definitions.model.step(step).policy.source_items {
+            let found = self.find(step, item);
+            items.files.extend(found.files);
+            match found.digest {
+                Ok(digest) => facts.push(Fact { item: format!("source {item}"), digest, shown: None }),
+                Err(problem) => items.problems.push((item.span, problem)),
+            }
+        }
+        items.facts = match items.problems.first() {
+            Some((_, problem)) => Err(problem.to_string()),
+            None => Ok(facts),
+        };
+        items
+    }
+
+    fn find(&mut self, step: StepId, item: &SourceItem) -> crate::rust_source::Found {
+        let world = self.world;
+        let package = world.project.workspace.layout.package(&item.package);
+        let targets = package.map(|package| &*package.targets).unwrap_or_default();
+        let of = |kind| targets.iter().filter(move |target| target.kind == kind).map(|target| target.src.clone());
+        let roots: Vec<RelPath> = of(TargetKind::Lib).chain(of(TargetKind::Bin)).collect();
+        let mut library = world.library.lock().unwrap_or_else(PoisonError::into_inner);
+        find(&mut library, &item.package, &roots, &item.path, &mut |path| self.read(step, path))
+    }
+
+    fn read(&mut self, step: StepId, path: &RelPath) -> Result<Reading, String> {
+        let world = self.world;
+        let model = &world.definitions.model;
+        if model.step(step).outputs.iter().any(|output| output.place.owns(path)) {
+            return Ok(Reading::Own);
+        }
+        // What is there before that step ran says nothing of what will be.
+        if let Some((maker, _)) = world.definitions.graph.owners(path).first() {
+            return Err(format!("the module file `{path}` is made by step `{}`", model.step(*maker).display_id));
+        }
+        self.texts.entry(path.clone()).or_insert_with(|| text(world, path)).clone()
+    }
+}
+
+fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, String> {
+    let root = &world.project.workspace.root;
+    if path.is_outside() {
+        return Err(format!("the module file `{path}` lies outside of the workspace"));
+    }
+    if let Some(folder) = world.left_out.iter().find(|folder| path.starts_with(folder)) {
+        return Err(format!("the module file `{path}` lies in `{folder}`, which no step reads from"));
+    }
+    let place = match path.to_path(root).canonicalize() {
+        Ok(place) => place,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Reading::Absent);
+        }
+        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+    };
+    if !place.starts_with(root) {
+        return Err(format!("the module file `{path}` is a link that leads out of the workspace"));
+    }
+    match place.metadata() {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(metadata) if metadata.is_dir() => return Ok(Reading::Absent),
+        Ok(_) => return Err(format!("`{path}` is no plain file")),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Reading::Absent),
+        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+    }
+    let bytes = std::fs::read(&place).map_err(|error| format!("`{path}` cannot be read: {}", error.kind()))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    Ok(Reading::Text(text.into()))
+}
