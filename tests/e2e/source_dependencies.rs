@@ -184,22 +184,50 @@ fn what_cannot_be_told_is_refused_with_the_reason() {
     is_fresh(&workspace, "as it was");
 }
 
-#[test]
-fn a_module_that_another_step_makes_is_refused_and_the_own_one_stays_out() {
-    let table = "outputs.gen = \"api/src/gen.rs\"\n\
-        [workspace.metadata.zen.pipelines.p.steps.t]\nrun = [\"true\"]\n\
-        cache-policy.source-dependencies = [\"my-api::gen::f\"]";
+/// `s` makes a module, and reads a type of the same crate; `t` reads these sources.
+fn generated(sources: &str) -> Workspace {
     let workspace = crates(&format!(
-        "[workspace.metadata.zen.pipelines.p.steps.s]\nrun = \"echo 'pub fn f() {{}}' > {{{{ outputs.gen }}}}\"\n\
-         cache-policy.source-dependencies = [\"my-api::model::Params\"]\n{table}"
+        "[workspace.metadata.zen.pipelines.p.steps.s]\nrun = \"cat conf.txt > {{{{ outputs.made }}}}\"\nfiles = [\"conf.txt\"]\n\
+         outputs.made = \"api/src/made.rs\"\ncache-policy.source-dependencies = [\"my-api::model::Params\"]\n\
+         [workspace.metadata.zen.pipelines.p.steps.t]\nrun = [\"true\"]\ncache-policy.source-dependencies = {sources}"
     ));
-    workspace.edit("api/src/lib.rs", "pub mod model;", "pub mod model;\npub mod r#gen;");
-    let outcome = workspace.run(&[]);
-    assert_eq!(outcome.code, Some(96), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("`api/src/gen.rs` is made by step `p/s`"), "{}", outcome.stderr);
-    workspace.edit("Cargo.toml", "my-api::gen::f", "my-api::other");
+    workspace.edit("api/src/lib.rs", "pub mod model;", "pub mod made;\npub mod model;");
+    workspace.write("conf.txt", "pub fn f() {}\npub fn g() {}\n");
+    workspace
+}
+
+#[test]
+fn a_module_that_another_step_makes_is_read_as_that_left_it() {
+    let workspace = generated("[\"my-api::made::f\"]");
     assert_eq!(workspace.ok(&[]).outcomes(), "s=ran t=ran");
     assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh t=fresh", "what a step makes itself is no part of its key");
+    workspace.write("conf.txt", "/// Documented.\npub fn f() {}\npub fn g() { f() }\n");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=ran t=fresh", "the item is the same");
+    workspace.write("conf.txt", "pub fn f() { g() }\npub fn g() {}\n");
+    let changed = workspace.ok(&[]);
+    assert_eq!(changed.outcomes(), "s=ran t=ran");
+    assert_eq!(changed.why("t"), "source my-api::made::f changed");
+    workspace.write("conf.txt", "pub fn f() {}\npub fn g() {}\n");
+    assert_eq!(workspace.ok(&["-s", "t"]).finished("t")["outcome"], "fresh", "told from the record, not from disk");
+    fs::remove_file(workspace.path("api/src/made.rs")).expect("it is there");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=restored t=fresh");
+    workspace.write("conf.txt", "pub fn g() {}\n");
+    let gone = workspace.ok(&[]);
+    assert!(gone.why("t").contains("`my-api::made` has no item `f`"), "{}", gone.why("t"));
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh t=ran", "what has no key is not recorded");
+}
+
+#[test]
+fn a_module_that_another_step_makes_unawaited_is_refused() {
+    let workspace = generated("[\"my-api::model::Params\"]");
+    let outcome = workspace.run(&[]);
+    assert_eq!(outcome.code, Some(96), "{}", outcome.stderr);
+    for text in ["`api/src/made.rs` is made by step `p/s`", "name `api/src/made.rs` in `files` as well"] {
+        assert!(outcome.stderr.contains(text), "`{text}` must be in:\n{}", outcome.stderr);
+    }
+    workspace.edit("Cargo.toml", "steps.t]\n", "steps.t]\nfiles = [\"api/src/made.rs\"]\n");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=ran t=ran");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh t=fresh");
 }
 
 fn changed_meanwhile(change: impl FnOnce(&Workspace)) -> Workspace {

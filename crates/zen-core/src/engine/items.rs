@@ -5,16 +5,18 @@ use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 
 use super::observe::View;
-use super::session::World;
+use super::session::{Settled, World};
+use crate::artifact::{Artifact, Node};
 use crate::closure::Fact;
 use crate::diag::{Diagnostic, Span};
 use crate::digest::Digest;
 use crate::layout::TargetKind;
-use crate::model::{SourceItem, StepId};
+use crate::model::{Place, SourceItem, StepId};
 use crate::path::RelPath;
 use crate::rust_source::{Problem, Reading, find};
 use crate::scan::walk::SetSpec;
 use crate::scan::{Content, Observed};
+use crate::store::Objects;
 use crate::suggest;
 
 /// How often files that change while they are read are read again.
@@ -27,6 +29,8 @@ pub(super) struct Items {
     pub(super) facts: Result<Vec<Fact>, String>,
     /// The files that say so, each with the digest of the bytes that were read; `None`: it was looked for in vain.
     pub(super) files: BTreeMap<RelPath, Option<Digest>>,
+    /// Does it rest on what other steps of this run make? Then it is looked at again when those are settled.
+    pub(super) awaits: bool,
     /// What is wrong, and where the item is written.
     problems: Vec<(Span, Problem)>,
 }
@@ -54,11 +58,17 @@ impl Items {
 }
 
 /// Looks at the sets of some steps, and at their source items: what these hold, and what the files were then. `specs` are
-/// all sets; each step comes with the indices of its own.
-pub(super) fn look(world: &World<'_>, specs: &[SetSpec], steps: &[(StepId, Vec<usize>)]) -> Vec<(StepId, View)> {
+/// all sets; each step comes with the indices of its own. What steps of this run make is read as they left it: by what
+/// is `settled`, never from disk.
+pub(super) fn look(
+    world: &World<'_>,
+    settled: &HashMap<StepId, Arc<Settled>>,
+    specs: &[SetSpec],
+    steps: &[(StepId, Vec<usize>)],
+) -> Vec<(StepId, View)> {
     let mut looks = 1;
     loop {
-        let mut reader = Reader { world, texts: HashMap::new() };
+        let mut reader = Reader { world, settled, texts: HashMap::new(), awaits: false, is_open: false };
         let mut specs = specs.to_vec();
         let mut found = Vec::with_capacity(steps.len());
         for (step, sets) in steps {
@@ -109,23 +119,33 @@ fn first_that_moved(world: &World<'_>, view: &View) -> Option<RelPath> {
 /// Reads each file once for all items.
 struct Reader<'a, 'p> {
     world: &'a World<'p>,
+    settled: &'a HashMap<StepId, Arc<Settled>>,
     texts: HashMap<RelPath, Result<Reading, String>>,
+    /// Did the step at hand meet what another step of this run makes?
+    awaits: bool,
+    /// Did the item at hand meet what is not settled yet?
+    is_open: bool,
 }
 
 impl Reader<'_, '_> {
     fn items(&mut self, step: StepId) -> Items {
-        let mut items = Items { facts: Ok(Vec::new()), files: BTreeMap::new(), problems: Vec::new() };
+        let mut items = Items { facts: Ok(Vec::new()), files: BTreeMap::new(), awaits: false, problems: Vec::new() };
         let mut facts = Vec::new();
+        let mut open = None;
+        self.awaits = false;
         for item in &self.world.definitions.model.step(step).policy.source_items {
+            self.is_open = false;
             let found = self.find(step, item);
             items.files.extend(found.files);
             match found.digest {
                 Ok(digest) => facts.push(Fact { item: format!("source {item}"), digest, shown: None }),
+                Err(problem) if self.is_open => open = Some(problem),
                 Err(problem) => items.problems.push((item.span, problem)),
             }
         }
-        items.facts = match items.problems.first() {
-            Some((_, problem)) => Err(problem.to_string()),
+        items.awaits = self.awaits;
+        items.facts = match items.problems.first().map(|(_, problem)| problem).or(open.as_ref()) {
+            Some(problem) => Err(problem.to_string()),
             None => Ok(facts),
         };
         items
@@ -147,12 +167,42 @@ impl Reader<'_, '_> {
         if model.step(step).outputs.iter().any(|output| output.place.owns(path)) {
             return Ok(Reading::Own);
         }
-        // What is there before that step ran says nothing of what will be.
-        if let Some((maker, _)) = world.definitions.graph.owners(path).first() {
+        let owners = world.definitions.graph.owners(path);
+        let upstream = world.upstream(step);
+        if let Some((maker, output)) = owners.iter().find(|(maker, _)| upstream.contains(maker)) {
+            self.awaits = true;
+            let Some(settled) = self.settled.get(maker) else {
+                self.is_open = true;
+                return Err(format!("`{path}` is not made yet, by step `{}`", model.step(*maker).display_id));
+            };
+            let place = &model.step(*maker).outputs[*output].place;
+            return made(world, path, place, &settled.artifacts[*output]);
+        }
+        // Without an edge, what is there now says nothing of what that step will make.
+        let is_ordered = |maker| world.definitions.graph.upstream(step).iter().any(|edge| edge.from == maker);
+        if let Some((maker, _)) = owners.iter().find(|(maker, _)| !is_ordered(*maker)) {
             return Err(format!("the module file `{path}` is made by step `{}`", model.step(*maker).display_id));
         }
         self.texts.entry(path.clone()).or_insert_with(|| text(world, path)).clone()
     }
+}
+
+/// What an artifact holds at `path`.
+fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -> Result<Reading, String> {
+    let entry = artifact.entries.iter().find(|entry| place.root().under(&entry.path) == *path);
+    let digest = match entry.map(|entry| &entry.node) {
+        None | Some(Node::Folder) => return Ok(Reading::Made(None)),
+        Some(Node::Link { .. }) => return Err(format!("the module file `{path}` is a link that a step makes")),
+        Some(Node::File { digest, .. }) => *digest,
+    };
+    // What has no record may not be in the store; it lies where it was made.
+    let bytes = world.store.read(digest).ok().or_else(|| {
+        let bytes = std::fs::read(path.to_path(&world.project.workspace.root)).ok()?;
+        (Digest::of(&bytes) == digest).then_some(bytes)
+    });
+    let bytes = bytes.ok_or_else(|| format!("the module file `{path}` is no longer what its step made"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    Ok(Reading::Made(Some(text.into())))
 }
 
 fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, String> {

@@ -218,7 +218,7 @@ impl<'p> Session<'p> {
         let world = &self.world;
         let indices = |id: &StepId| world.step_sets[id].sets.iter().map(|(_, set)| *set).collect();
         let steps: Vec<_> = world.selection.order.iter().map(|id| (*id, indices(id))).collect();
-        self.progress.views.extend(items::look(world, &world.specs, &steps));
+        self.progress.views.extend(items::look(world, &self.progress.settled, &world.specs, &steps));
         self.judge()
     }
 

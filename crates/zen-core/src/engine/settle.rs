@@ -47,6 +47,9 @@ impl Progress {
 
     /// Decides a step whose upstream is settled; a cached one is settled by that.
     pub(super) fn decide_step(&mut self, world: &World<'_>, step: StepId) {
+        if self.views[&step].items.awaits {
+            self.look_again(world, step);
+        }
         let decided = self.decision(world, step);
         if let (Decision::Fresh | Decision::Restore, Some(record)) = (decided.decision, &decided.record) {
             let settled = Settled {
@@ -142,7 +145,8 @@ impl Progress {
     pub(super) fn look_again(&mut self, world: &World<'_>, step: StepId) {
         let specs = world.specs_of(step);
         let sets = (0..specs.len()).collect();
-        self.views.extend(items::look(world, &specs, &[(step, sets)]));
+        let views = items::look(world, &self.settled, &specs, &[(step, sets)]);
+        self.views.extend(views);
     }
 
     /// What the cached steps of this run had taken when they were made.

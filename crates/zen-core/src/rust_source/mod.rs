@@ -24,6 +24,8 @@ pub enum Reading {
     Absent,
     /// Something that is not looked at: the step makes it itself.
     Own,
+    /// What another step made there, if it made anything; whoever reads it watches it himself.
+    Made(Option<Arc<str>>),
 }
 
 /// How files are read; an error is a reason not to read it, in words.

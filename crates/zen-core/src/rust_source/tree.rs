@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::outline::{Item, Kind, Module, Outline};
+use super::outline::{Item, Kind, Module, Outline, SyntaxError};
 use super::{Library, Problem, Read, Reading};
 use crate::digest::Digest;
 use crate::path::RelPath;
@@ -168,11 +168,13 @@ impl<'t> Tree<'t> {
     }
 
     fn content(&mut self, file: &RelPath) -> Result<Content, Problem> {
-        let help = || format!("name what `{file}` holds in `files`, or the package as a whole");
+        let help = || format!("name `{file}` in `files` as well, or the package as a whole");
         let reading = (self.read)(file).map_err(|reason| Problem::Refused { reason, help: help() })?;
         let text = match reading {
             Reading::Text(text) => text,
             Reading::Own => return Ok(Content::Own),
+            Reading::Made(None) => return Ok(Content::Absent),
+            Reading::Made(Some(text)) => return parsed(file, self.library.outline(&text).1),
             Reading::Absent => {
                 self.files.insert(file.clone(), None);
                 return Ok(Content::Absent);
@@ -180,10 +182,16 @@ impl<'t> Tree<'t> {
         };
         let (digest, outline) = self.library.outline(&text);
         self.files.insert(file.clone(), Some(digest));
-        let outline =
-            outline.map_err(|error| Problem::Syntax { file: file.clone(), line: error.line, message: error.message });
-        outline.map(Content::Outline)
+        parsed(file, outline)
     }
+}
+
+fn parsed(file: &RelPath, outline: Result<Arc<Outline>, SyntaxError>) -> Result<Content, Problem> {
+    outline.map(Content::Outline).map_err(|error| Problem::Syntax {
+        file: file.clone(),
+        line: error.line,
+        message: error.message,
+    })
 }
 
 enum Content {
