@@ -146,9 +146,8 @@ fn what_is_not_there_is_an_error_with_the_nearest_name() {
         "`my-api::model` has no item `Parms`",
         "\"my-api::model::Parms\"",
         "^^^^^^^^",
-        "did you mean `Params`?",
+        "did you mean `my-api::model::Params`?",
         "`my-api` has no item `modle`",
-        "did you mean `model`?",
     ] {
         assert!(outcome.stderr.contains(text), "`{text}` must be in:\n{}", outcome.stderr);
     }

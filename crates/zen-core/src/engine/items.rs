@@ -46,11 +46,16 @@ impl Items {
         self.problems.iter().map(|(span, problem)| {
             let diagnostic = Diagnostic::error(problem.to_string()).at(*span, "");
             match problem {
-                Problem::NotFound { within, name, known } => {
+                Problem::NotFound { near, .. } if !near.is_empty() => {
+                    diagnostic.help(format!("did you mean {}?", suggest::quoted(near)))
+                }
+                Problem::NotFound { within, name, known, .. } => {
                     let known = known.iter().map(String::as_str);
                     diagnostic.help(suggest::help(name, known, &format!("items of `{within}`")))
                 }
                 Problem::Refused { help, .. } => diagnostic.help(help.clone()),
+                // It waits, and is looked at again.
+                Problem::NotYet(_) => diagnostic,
                 Problem::Syntax { .. } => diagnostic.help("correct the file, or name the package as a whole"),
             }
         })
@@ -68,7 +73,7 @@ pub(super) fn look(
 ) -> Vec<(StepId, View)> {
     let mut looks = 1;
     loop {
-        let mut reader = Reader { world, settled, texts: HashMap::new(), awaits: false, is_open: false };
+        let mut reader = Reader { world, settled, texts: HashMap::new(), awaits: false };
         let mut specs = specs.to_vec();
         let mut found = Vec::with_capacity(steps.len());
         for (step, sets) in steps {
@@ -123,8 +128,6 @@ struct Reader<'a, 'p> {
     texts: HashMap<RelPath, Result<Reading, String>>,
     /// Did the step at hand meet what another step of this run makes?
     awaits: bool,
-    /// Did the item at hand meet what is not settled yet?
-    is_open: bool,
 }
 
 impl Reader<'_, '_> {
@@ -134,12 +137,11 @@ impl Reader<'_, '_> {
         let mut open = None;
         self.awaits = false;
         for item in &self.world.definitions.model.step(step).policy.source_items {
-            self.is_open = false;
             let found = self.find(step, item);
             items.files.extend(found.files);
             match found.digest {
                 Ok(digest) => facts.push(Fact { item: format!("source {item}"), digest, shown: None }),
-                Err(problem) if self.is_open => open = Some(problem),
+                Err(problem @ Problem::NotYet(_)) => open = Some(problem),
                 Err(problem) => items.problems.push((item.span, problem)),
             }
         }
@@ -171,10 +173,7 @@ impl Reader<'_, '_> {
         let upstream = world.upstream(step);
         if let Some((maker, output)) = owners.iter().find(|(maker, _)| upstream.contains(maker)) {
             self.awaits = true;
-            let Some(settled) = self.settled.get(maker) else {
-                self.is_open = true;
-                return Err(format!("`{path}` is not made yet, by step `{}`", model.step(*maker).display_id));
-            };
+            let Some(settled) = self.settled.get(maker) else { return Ok(Reading::NotYet) };
             let place = &model.step(*maker).outputs[*output].place;
             return made(world, path, place, &settled.artifacts[*output]);
         }

@@ -26,6 +26,8 @@ pub enum Reading {
     Own,
     /// What another step made there, if it made anything; whoever reads it watches it himself.
     Made(Option<Arc<str>>),
+    /// What another step has yet to make.
+    NotYet,
 }
 
 /// How files are read; an error is a reason not to read it, in words.
@@ -52,6 +54,8 @@ pub enum Problem {
         name: String,
         /// What else is there, sorted.
         known: Vec<String>,
+        /// What may be meant, as whole paths.
+        near: Vec<String>,
     },
     /// It may be there, but its tokens cannot all be known.
     #[error("{reason}")]
@@ -61,6 +65,9 @@ pub enum Problem {
         /// What to do.
         help: String,
     },
+    /// It rests on a file that another step has yet to make.
+    #[error("`{0}` is not made yet")]
+    NotYet(RelPath),
     /// A file of the crate is no Rust.
     #[error("`{file}` cannot be read as Rust: line {line}: {message}")]
     Syntax {

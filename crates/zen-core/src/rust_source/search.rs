@@ -8,6 +8,10 @@ use super::outline::{Item, Kind, Leaf};
 use super::tree::{Part, Place, Tree};
 use crate::digest::{Digest, FieldHasher};
 use crate::path::RelPath;
+use crate::suggest;
+
+/// How many places are named where an item might be meant.
+const NEAR: usize = 3;
 
 pub(super) struct Search<'s> {
     tree: Tree<'s>,
@@ -61,7 +65,7 @@ impl<'s> Search<'s> {
             }
         }
         if digests.is_empty() {
-            return Err(self.problem(misses, path));
+            return Err(self.problem(roots, misses, path));
         }
         let mut hasher = FieldHasher::new("zen rust item 1");
         digests.iter().for_each(|digest| {
@@ -71,25 +75,52 @@ impl<'s> Search<'s> {
     }
 
     /// The miss that came furthest, as a problem.
-    fn problem(&self, misses: Vec<Miss>, path: &[String]) -> Problem {
+    fn problem(&mut self, roots: &[RelPath], misses: Vec<Miss>, path: &[String]) -> Problem {
         let furthest = misses.iter().map(|miss| miss.within.matches("::").count()).max().unwrap_or(0);
-        let mut misses: Vec<Miss> =
-            misses.into_iter().filter(|miss| miss.within.matches("::").count() == furthest).collect();
-        let Some(mut first) = (!misses.is_empty()).then(|| misses.remove(0)) else {
-            return Problem::NotFound { within: self.package.to_owned(), name: path.join("::"), known: Vec::new() };
+        let mut misses = misses.into_iter().filter(|miss| miss.within.matches("::").count() == furthest);
+        let Some(mut first) = misses.next() else {
+            let (within, name) = (self.package.to_owned(), path.join("::"));
+            return Problem::NotFound { within, name, known: Vec::new(), near: Vec::new() };
         };
         for other in misses {
             first.known.extend(other.known);
             first.suspects.extend(other.suspects);
         }
         let Miss { within, name, known, suspects } = first;
+        // Only what is said depends on it: where the rest of the crate cannot be read, less is said.
+        let mut near = self.elsewhere(roots, path).unwrap_or_default();
+        if let Some(nearest) = suggest::nearest(&name, known.iter().map(String::as_str)) {
+            let rest = path.iter().skip_while(|part| **part != name).skip(1);
+            let whole =
+                [within.as_str(), nearest].into_iter().chain(rest.map(String::as_str)).collect::<Vec<_>>().join("::");
+            if !near.contains(&whole) {
+                near.push(whole);
+            }
+        }
         match suspects.into_iter().next() {
             Some(suspect) => Problem::Refused {
                 reason: format!("`{name}` is not written in `{within}` as such: {suspect}"),
-                help: format!("name what it comes from instead, or all of `{within}`"),
+                help: match &*near {
+                    [] => format!("name what it comes from instead, or all of `{within}`"),
+                    near => format!("did you mean {}? else name what it comes from", suggest::quoted(near)),
+                },
             },
-            None => Problem::NotFound { within, name, known: known.into_iter().collect() },
+            None => Problem::NotFound { within, name, known: known.into_iter().collect(), near },
         }
+    }
+
+    /// The first modules that have an item of the wanted name, as whole paths.
+    fn elsewhere(&mut self, roots: &[RelPath], path: &[String]) -> Result<Vec<String>, Problem> {
+        let Some(name) = path.last() else { return Ok(Vec::new()) };
+        let mut found = BTreeSet::new();
+        for root in roots {
+            let Some(root) = self.tree.root(root)? else { continue };
+            let mut places = Vec::new();
+            self.all(&root, &mut places)?;
+            let has_it = |place: &&Arc<Place>| place.items().any(|(_, item)| item.names.contains(name));
+            found.extend(places.iter().filter(has_it).map(|place| format!("{}::{name}", self.shown(place))));
+        }
+        Ok(found.into_iter().take(NEAR).collect())
     }
 
     fn path(&mut self, place: &Arc<Place>, path: &[String]) -> Result<Targets, Problem> {
@@ -188,7 +219,7 @@ impl<'s> Search<'s> {
                             }
                         }
                     }
-                    Kind::Call { name: call, include, .. } => match include {
+                    Kind::Call { name: call, mentions, include } => match include {
                         Some(Some(_)) => {}
                         Some(None) => {
                             miss.suspects.push(format!("it may lie in the file that `include!` on {at} names"));
@@ -196,7 +227,12 @@ impl<'s> Search<'s> {
                         None if call.is_empty() => {
                             miss.suspects.push(format!("it may be what stands on {at}, which is not understood"));
                         }
-                        None => miss.suspects.push(format!("it may be made by the macro `{call}!` on {at}")),
+                        None => {
+                            let suspect = format!("it may be made by the macro `{call}!` on {at}");
+                            // One that has the name among its tokens is the likeliest.
+                            let place = if mentions.contains(name) { 0 } else { miss.suspects.len() };
+                            miss.suspects.insert(place, suspect);
+                        }
                     },
                     _ if item.names.iter().any(|known| known == name) => {
                         found.push(Target::Item(Arc::clone(place), part_at, item_at));

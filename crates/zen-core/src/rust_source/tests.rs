@@ -30,6 +30,7 @@ impl Crate {
         let roots = [path("src/lib.rs"), path("src/main.rs")];
         find(&mut Library::default(), "api", &roots, &names, &mut |file| match self.0.get(file) {
             Some(text) if text == "own" => Ok(Reading::Own),
+            Some(text) if text == "later" => Ok(Reading::NotYet),
             Some(text) if text == "made" => Err(format!("`{file}` is made by another step")),
             Some(text) => Ok(Reading::Text(text.as_str().into())),
             None => Ok(Reading::Absent),
@@ -254,7 +255,7 @@ fn a_method_is_found_in_the_impls_of_its_type() {
         let edited = text.replacen(from, to, 1);
         assert_eq!(!same(item, text, &edited), counts, "{item}: {from}");
     }
-    let Problem::NotFound { within, name, known } = lib(text).problem("P::gg") else { panic!("it is not there") };
+    let Problem::NotFound { within, name, known, .. } = lib(text).problem("P::gg") else { panic!("it is not there") };
     assert_eq!((within.as_str(), name.as_str()), ("api::P", "gg"));
     assert_eq!(known, ["X", "f", "g"]);
 }
@@ -318,16 +319,23 @@ fn an_included_file_stands_where_it_is_included() {
 #[test]
 fn what_is_not_there_is_told_with_what_is() {
     let tree = lib("pub mod model { pub struct Params; pub fn load() { fn inner() {} } }");
-    let case = |item: &str, expected: (&str, &str), known: &[&str]| match tree.problem(item) {
-        Problem::NotFound { within, name, known: found } => {
+    let case = |item: &str, expected: (&str, &str), known: &[&str], near: &[&str]| match tree.problem(item) {
+        Problem::NotFound { within, name, known: found, near: meant } => {
             assert_eq!((within.as_str(), name.as_str()), expected);
             assert_eq!(found, known);
+            assert_eq!(meant, near, "{item}");
         }
         other => panic!("`{item}` must not be found: {other}"),
     };
-    case("model::Parms", ("api::model", "Parms"), &["Params", "load"]);
-    case("modl::Params", ("api", "modl"), &["model"]);
-    case("model::inner", ("api::model", "inner"), &["Params", "load"]);
+    case("model::Parms", ("api::model", "Parms"), &["Params", "load"], &["api::model::Params"]);
+    case("modl::Params", ("api", "modl"), &["model"], &["api::model::Params"]);
+    case("Params", ("api", "Params"), &["model"], &["api::model::Params"]);
+    case("model::inner", ("api::model", "inner"), &["Params", "load"], &[]);
+    let with_macro = lib("thread_local! { static X: u8 = 1; }\nmake! { Y }\nfn params() {}");
+    let Problem::Refused { reason, help } = with_macro.problem("parms") else { panic!("a macro may make it") };
+    assert!(reason.contains("`thread_local!`"), "{reason}");
+    assert!(help.contains("did you mean `api::params`?"), "{help}");
+    refused(&with_macro, "Y", "`make!` on line 2");
 }
 
 #[test]
@@ -336,6 +344,14 @@ fn a_file_that_is_no_rust_is_told_with_its_line() {
         let Problem::Syntax { file, line, .. } = lib(text).problem("f") else { panic!("{text} is no Rust") };
         assert_eq!((file, line), (path("src/lib.rs"), 2), "{text}");
     }
+}
+
+#[test]
+fn what_is_not_made_yet_is_waited_for_only_if_the_item_may_lie_there() {
+    let tree = files(&[("src/lib.rs", "mod a; mod b { pub fn f() {} }"), ("src/a.rs", "later")]);
+    assert_eq!(tree.problem("a::f"), Problem::NotYet(path("src/a.rs")));
+    tree.digest("b::f");
+    assert!(matches!(tree.problem("b::g"), Problem::NotFound { .. }));
 }
 
 /// The tokens of an item with many kinds of them.

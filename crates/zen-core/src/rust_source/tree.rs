@@ -173,6 +173,7 @@ impl<'t> Tree<'t> {
         let text = match reading {
             Reading::Text(text) => text,
             Reading::Own => return Ok(Content::Own),
+            Reading::NotYet => return Err(Problem::NotYet(file.clone())),
             Reading::Made(None) => return Ok(Content::Absent),
             Reading::Made(Some(text)) => return parsed(file, self.library.outline(&text).1),
             Reading::Absent => {
