@@ -38,6 +38,7 @@ mod running;
 mod selection;
 mod sharing;
 mod signals;
+mod source_dependencies;
 mod status;
 mod store_loss;
 mod user_bytes;

@@ -23,6 +23,8 @@ pub mod model;
 
 pub mod closure;
 
+pub mod rust_source;
+
 pub mod manifest;
 
 pub mod graph;

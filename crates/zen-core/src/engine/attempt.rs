@@ -34,6 +34,7 @@ pub(super) struct Attempt<'a, 'w> {
     pub(super) job: &'a Job,
     pub(super) step: &'w Step,
     pub(super) say: Say<'a>,
+    /// What its inputs are, and then what is watched beside them.
     specs: Vec<SetSpec>,
     /// Its key, or why it must not be recorded.
     pub(super) key: Result<Key, String>,
@@ -48,7 +49,8 @@ pub(super) struct Attempt<'a, 'w> {
 
 impl<'a, 'w> Attempt<'a, 'w> {
     pub(super) fn new(work: &'a Work<'w>, job: &'a Job, key: Result<Key, String>, say: Say<'a>) -> Self {
-        let specs = work.world.specs_of(job.step);
+        let mut specs = work.world.specs_of(job.step);
+        specs.extend(job.view.items.watched());
         let (before, log, exit_code, started) = (Vec::new(), Vec::new(), None, None);
         Self { work, job, step: work.step(job.step), say, specs, key, before, borrowed: None, log, exit_code, started }
     }
@@ -126,7 +128,10 @@ impl<'a, 'w> Attempt<'a, 'w> {
     fn has_same_content(&self) -> bool {
         let world = self.work.world;
         let seen = world.scanner.observe(world.request(&self.specs));
-        let now = View { seen: Arc::new(seen), sets: (0..self.specs.len()).collect() };
+        let items = Arc::clone(&self.job.view.items);
+        let sets = self.job.view.sets.len();
+        let watched = items.watched().map(|_| sets);
+        let now = View { seen: Arc::new(seen), sets: (0..sets).collect(), items, watched };
         observe::same_content(&self.job.view, &now, &self.job.owned)
     }
 

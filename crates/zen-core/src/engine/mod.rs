@@ -12,6 +12,7 @@ mod finish;
 mod functions;
 pub mod history;
 mod hooks;
+mod items;
 mod job;
 mod ledger;
 mod locks;

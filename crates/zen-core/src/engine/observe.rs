@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::functions::Named;
+use super::items::Items;
 use crate::closure::Fact;
 use crate::diag::{Diagnostic, Span};
 use crate::digest::Digest;
@@ -15,7 +16,7 @@ use crate::model::{Command, InputSource, Place, Step};
 use crate::path::RelPath;
 use crate::scan::stamp::Stamp;
 use crate::scan::walk::{Kind, Request, Seen, SetSpec};
-use crate::scan::{Content, Observation, Scanner, Unusable};
+use crate::scan::{Content, Observation, Observed, Scanner, Unusable};
 
 /// What a set of a step stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +93,18 @@ pub(super) struct View {
     pub(super) seen: Arc<Observation>,
     /// For each of the step's sets, its index in the scan.
     pub(super) sets: Vec<usize>,
+    /// What its source items hold.
+    pub(super) items: Arc<Items>,
+    /// The index of the set of [`Items::files`]. What those hold beside the items is no part of the key, but must hold
+    /// still.
+    pub(super) watched: Option<usize>,
+}
+
+impl View {
+    /// Everything that the key rests on.
+    fn all(&self) -> impl Iterator<Item = &Observed> {
+        self.sets.iter().chain(&self.watched).flat_map(|set| self.seen.members(*set))
+    }
 }
 
 /// Outputs whose paths never enter a step's key from disk: its own, and those of upstream steps in this run.
@@ -136,8 +149,10 @@ pub(super) fn files_of(
     if let Some(why) = &sets.unknown {
         return Err(why.clone());
     }
-    let mut observed =
-        key::Observed { facts: sets.facts.clone(), cache_funcs: sets.cache_funcs.clone(), ..key::Observed::default() };
+    let mut facts = sets.facts.clone();
+    facts.extend(view.items.facts.clone()?);
+    facts.sort_unstable();
+    let mut observed = key::Observed { facts, cache_funcs: sets.cache_funcs.clone(), ..key::Observed::default() };
     let mut files: BTreeMap<RelPath, Digest> = BTreeMap::new();
     for ((used, global), local) in sets.sets.iter().zip(&view.sets) {
         let found = members(&specs[*global], view, *local, owned)?;
@@ -196,8 +211,7 @@ pub(super) type Stamps = Vec<(RelPath, Stamp, Option<Digest>)>;
 
 /// As the view has them, but for what lies at the places of outputs.
 pub(super) fn stamps_of_view(view: &View, outputs: &[Place]) -> Stamps {
-    let seen = view.sets.iter().flat_map(|set| view.seen.members(*set));
-    tidy(seen.map(|seen| (seen.path.clone(), seen.stamp, linked(&seen.content))), outputs)
+    tidy(view.all().map(|seen| (seen.path.clone(), seen.stamp, linked(&seen.content))), outputs)
 }
 
 /// As the disk has them now: everything is stated, and the folders that globs listed are listed again.
@@ -228,8 +242,7 @@ fn tidy(stamps: impl Iterator<Item = (RelPath, Stamp, Option<Digest>)>, outputs:
 /// Do two views of the same sets hold the same contents, but for what lies at the places of outputs?
 pub(super) fn same_content(a: &View, b: &View, outputs: &[Place]) -> bool {
     let contents = |view: &View| {
-        let seen = view.sets.iter().flat_map(|set| view.seen.members(*set));
-        let inputs = seen.filter(|seen| !outputs.iter().any(|place| place.owns(&seen.path)));
+        let inputs = view.all().filter(|seen| !outputs.iter().any(|place| place.owns(&seen.path)));
         inputs.map(|seen| (seen.path.clone(), seen.content.clone())).collect::<BTreeMap<_, _>>()
     };
     contents(a) == contents(b)
@@ -270,6 +283,7 @@ pub(super) fn never_again(step: &Step, sets: &StepSets, view: &View) -> Option<D
         || !step.track_env.is_empty()
         || !step.policy.file_dependencies.is_empty()
         || !step.cache_funcs.is_empty()
+        || !step.policy.source_items.is_empty()
         || step.policy.expires_after.is_some()
         || names_files();
     (step.enable_cache.0 && !is_told).then(|| {

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::history::History;
-use super::hooks;
 use super::ledger::Ledger;
 use super::observe::{self, Owned, Sets, StepSets, View};
 use super::{Definitions, EngineError, Options, Project, functions};
+use super::{hooks, items};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
 use crate::decide::{Decision, Why};
 use crate::diag::{Diagnostic, Severity, Span};
@@ -21,6 +21,7 @@ use crate::model::template::Part;
 use crate::model::{Command, InputSource, Place, StepId};
 use crate::path::RelPath;
 use crate::place::Places;
+use crate::rust_source::Library;
 use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
 use crate::scan::walk::{Request, SetSpec};
@@ -92,6 +93,8 @@ pub struct World<'p> {
     pub(super) left_out: Vec<RelPath>,
     pub(super) specs: Vec<SetSpec>,
     pub(super) step_sets: HashMap<StepId, StepSets>,
+    /// The source files that were taken apart.
+    pub(super) library: Mutex<Library>,
 }
 
 /// What is known of the steps so far.
@@ -151,6 +154,7 @@ impl<'p> Session<'p> {
             left_out,
             specs: Vec::new(),
             step_sets: HashMap::new(),
+            library: Mutex::default(),
             store,
         };
         let mut warnings: Vec<Diagnostic> = definitions
@@ -228,11 +232,10 @@ impl<'p> Session<'p> {
             }
         }
         world.specs = sets.specs;
-        let seen = Arc::new(world.scanner.observe(world.request(&world.specs)));
-        for id in &world.selection.order {
-            let indices = world.step_sets[id].sets.iter().map(|(_, set)| *set).collect();
-            self.progress.views.insert(*id, View { seen: Arc::clone(&seen), sets: indices });
-        }
+        let world = &self.world;
+        let indices = |id: &StepId| world.step_sets[id].sets.iter().map(|(_, set)| *set).collect();
+        let steps: Vec<_> = world.selection.order.iter().map(|id| (*id, indices(id))).collect();
+        self.progress.views.extend(items::look(world, &self.progress.settled, &world.specs, &steps));
         self.judge()
     }
 
@@ -247,6 +250,9 @@ impl<'p> Session<'p> {
             let step = model.step(*id);
             let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
             problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
+            // One that stands at the pipeline or the workspace is said once.
+            let wrong = view.items.diagnostics().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>();
+            problems.extend(wrong);
             problems.extend(observe::never_again(step, sets, view));
             problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
             for why in observe::unusable(sets, view, &self.progress.owned_places(world, *id)) {

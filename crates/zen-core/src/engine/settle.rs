@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observe::{self, View};
+use super::items;
+use super::observe;
 use super::session::{Decided, Progress, Session, Settled, World, linked, reused, with_linked};
 use crate::artifact::{Key, Node, Record};
 use crate::decide::{Decision, Known, Why, decide};
@@ -46,6 +47,9 @@ impl Progress {
 
     /// Decides a step whose upstream is settled; a cached one is settled by that.
     pub(super) fn decide_step(&mut self, world: &World<'_>, step: StepId) {
+        if self.views[&step].items.awaits {
+            self.look_again(world, step);
+        }
         let decided = self.decision(world, step);
         if let (Decision::Fresh | Decision::Restore, Some(record)) = (decided.decision, &decided.record) {
             let settled = Settled {
@@ -140,9 +144,9 @@ impl Progress {
     /// Looks at one step's files anew.
     pub(super) fn look_again(&mut self, world: &World<'_>, step: StepId) {
         let specs = world.specs_of(step);
-        let seen = world.scanner.observe(world.request(&specs));
-        let view = View { seen: Arc::new(seen), sets: (0..specs.len()).collect() };
-        self.views.insert(step, view);
+        let sets = (0..specs.len()).collect();
+        let views = items::look(world, &self.settled, &specs, &[(step, sets)]);
+        self.views.extend(views);
     }
 
     /// What the cached steps of this run had taken when they were made.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::places::{Owned, Places};
-use super::sources::source_roots;
+use super::sources::{item_files, source_roots};
 use super::words::words;
 use super::{Edge, EdgeKind, Via, same_definition};
 use crate::diag::Span;
-use crate::glob::{PathSet, Pattern};
+use crate::glob::{PathSet, Pattern, overlap};
 use crate::layout::Layout;
 use crate::model::{ClosureRequest, InputSource, Model, Step, StepId};
 
@@ -73,6 +73,14 @@ impl<'a> Finder<'a> {
         for (index, request) in step.closures.iter().enumerate() {
             for at in self.held(request) {
                 found.entry(*at).or_insert((Via::Closure(index), step.command_span));
+            }
+        }
+        for (index, item) in step.policy.source_items.iter().enumerate() {
+            for file in item_files(self.layout, item) {
+                let file = Pattern::tree(&file);
+                for at in places.near(file.prefix()).filter(|at| overlap(&file, &places.all[*at].pattern)) {
+                    found.entry(at).or_insert((Via::Source(index), item.span));
+                }
             }
         }
         let others = found

@@ -64,6 +64,8 @@ pub enum Via {
     Word,
     /// A package closure: index into `to`'s closures.
     Closure(usize),
+    /// The files that a source item lies in by its name: index into the policy's.
+    Source(usize),
 }
 
 impl EdgeKind {

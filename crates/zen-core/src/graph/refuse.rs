@@ -144,6 +144,11 @@ fn why(model: &Model, edge: &Edge) -> String {
                     to.closures[at].package,
                     shown(place)
                 ),
+                Via::Source(at) => format!(
+                    "`{b}` reads `{}`, which may lie in `{}`, which `{a}` makes",
+                    to.policy.source_items[at],
+                    shown(place)
+                ),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::glob::{Pattern, overlap};
 use crate::layout::{Layout, Package, TargetKind};
-use crate::model::{BuildTarget, ClosureRequest};
+use crate::model::{BuildTarget, ClosureRequest, SourceItem};
 use crate::path::RelPath;
 
 /// The source roots of one package: the folders of its targets' root files, and the build script itself.
@@ -46,6 +46,21 @@ pub fn source_roots(layout: &Layout, request: &ClosureRequest) -> Vec<SourceRoot
     }
     found.sort_by(|a, b| a.package.cmp(&b.package));
     found
+}
+
+/// The files and folders in which a source item lies by its name, unless the crate says otherwise by `#[path]`.
+pub(super) fn item_files(layout: &Layout, item: &SourceItem) -> Vec<RelPath> {
+    let targets = layout.package(&item.package).map(|package| &*package.targets).unwrap_or_default();
+    let roots = targets.iter().filter(|target| matches!(target.kind, TargetKind::Lib | TargetKind::Bin));
+    let mut files = BTreeSet::new();
+    for root in roots.map(|target| &target.src) {
+        files.insert(root.clone());
+        if let (Some(folder), Some(first)) = (root.parent(), item.path.first()) {
+            files.insert(folder.child(format!("{first}.rs").as_bytes()));
+            files.insert(folder.child(first.as_bytes()));
+        }
+    }
+    files.into_iter().collect()
 }
 
 fn roots_of(package: &Package, only: Option<&BuildTarget>, with_dev: bool) -> SourceRoots {

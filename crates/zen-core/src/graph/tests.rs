@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::testing::{Tables, closure, package, render};
 use super::*;
+use crate::model::SourceItem;
 
 fn build(tables: Tables) -> (Graph, Model, Vec<Diagnostic>, String) {
     let text = tables.text.clone();
@@ -59,6 +60,27 @@ fn f_10_reads_that_cover_an_output_are_edges() {
             format!("p/make > p/word {}", path_edge(true, 1, Via::Word)),
             format!("p/make > q/other {}", path_edge(false, 0, Via::Files)),
             format!("p/make > q/other {}", path_edge(false, 1, Via::Files)),
+        ]
+    );
+}
+
+#[test]
+fn f_10_a_source_item_that_may_lie_in_an_output_is_an_edge() {
+    let mut t = Tables::new();
+    let [make, reads, deep, beside] = ["make", "reads", "deep", "beside"].map(|name| t.step("p", name));
+    t.packages.push(package("api", &["lib src/lib.rs"]));
+    t.output(make, "one", "api/src/one.rs");
+    t.output(make, "two", "api/src/two");
+    for (step, path) in [(make, "one::x"), (reads, "one::x"), (deep, "two::a::x"), (beside, "other::one")] {
+        let path = path.split("::").map(str::to_owned).collect();
+        let span = t.at(step).span;
+        t.at(step).policy.source_items.push(SourceItem { package: "api".to_owned(), path, span });
+    }
+    assert_eq!(
+        edges(t),
+        [
+            format!("p/make > p/reads {}", path_edge(true, 0, Via::Source(0))),
+            format!("p/make > p/deep {}", path_edge(true, 1, Via::Source(0))),
         ]
     );
 }

@@ -61,6 +61,7 @@ pub(crate) struct PolicyDeclaration {
     pub(crate) file_dependencies: Vec<Text>,
     pub(crate) ignored_inputs: Vec<Text>,
     pub(crate) cache_func: Vec<FunctionDeclaration>,
+    pub(crate) source_dependencies: Vec<Text>,
     pub(crate) expires_after: Option<Expiry>,
 }
 

@@ -32,9 +32,9 @@ const POLICY_KEYS: &[Key] = &[
     Known("include-artifact-ids"),
     Known("include-platform"),
     Known("file-dependencies"),
+    Known("source-dependencies"),
     Known("expires-after"),
     Known("ignored-inputs"),
-    NotYet("source-dependencies"),
     Known("cache-func"),
 ];
 
@@ -91,6 +91,10 @@ fn policy(reader: &mut Reader<'_>, node: &Node<'_>) -> PolicyDeclaration {
             .map(|node| reader.string_or_strings(node, "ignored-inputs"))
             .unwrap_or_default(),
         cache_func: fields.get("cache-func").map(|node| functions(reader, node)).unwrap_or_default(),
+        source_dependencies: fields
+            .get("source-dependencies")
+            .map(|node| reader.string_or_strings(node, "source-dependencies"))
+            .unwrap_or_default(),
         expires_after: fields.get("expires-after").and_then(|node| {
             if node.get_ref().as_str() == Some("never") {
                 return Some(Expiry::Never);

@@ -4,7 +4,9 @@
 mod hooks;
 pub mod template;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 pub use hooks::{Hook, HookScope, HookTime, Hooks};
@@ -355,8 +357,53 @@ pub struct Policy {
     pub file_dependencies: Vec<PathSet>,
     /// `ignored-inputs`: those of the step's inputs that its key leaves out. Sorted.
     pub ignored_inputs: Vec<String>,
+    /// `source-dependencies` that are items, sorted; packages among them are [`Step::closures`].
+    pub source_items: Vec<SourceItem>,
     /// `expires-after`
     pub expires_after: Option<Duration>,
+}
+
+/// A Rust item that counts by its tokens. Two are equal wherever they are written.
+#[derive(Debug, Clone)]
+pub struct SourceItem {
+    /// The workspace member.
+    pub package: String,
+    /// The names from the crate root on: modules, then the item.
+    pub path: Vec<String>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+impl SourceItem {
+    fn identity(&self) -> (&str, &[String]) {
+        (&self.package, &self.path)
+    }
+}
+
+impl fmt::Display for SourceItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.package, self.path.join("::"))
+    }
+}
+
+impl PartialEq for SourceItem {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for SourceItem {}
+
+impl PartialOrd for SourceItem {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SourceItem {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
 }
 
 impl Default for Policy {
@@ -369,6 +416,7 @@ impl Default for Policy {
             include_platform: true,
             file_dependencies: Vec::new(),
             ignored_inputs: Vec::new(),
+            source_items: Vec::new(),
             expires_after: None,
         }
     }

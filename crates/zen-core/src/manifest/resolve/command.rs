@@ -181,7 +181,7 @@ pub(crate) fn script(
 }
 
 /// All of a package, as far as the command line tells.
-fn whole(package: &str, with_dev: bool, cwd: &RelPath) -> ClosureRequest {
+pub(crate) fn whole(package: &str, with_dev: bool, cwd: &RelPath) -> ClosureRequest {
     ClosureRequest {
         package: package.to_owned(),
         target: None,

@@ -8,6 +8,7 @@ mod params;
 mod ranks;
 mod references;
 mod render;
+mod sources;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};

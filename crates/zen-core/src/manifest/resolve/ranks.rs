@@ -7,7 +7,7 @@ use super::{Context, Place};
 use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{Expiry, FunctionDeclaration, Level, PipelineDeclaration, TableDeclaration};
 use crate::manifest::reader::Text;
-use crate::model::{Policy, Rank, Step};
+use crate::model::{Policy, Rank, SourceItem, Step};
 use crate::path::RelPath;
 use crate::suggest;
 
@@ -69,7 +69,7 @@ impl<'d> Levels<'d> {
         named.into_values()
     }
 
-    pub(crate) fn policy(&self, renderer: &mut Renderer<'_>) -> Policy {
+    pub(crate) fn policy(&self, renderer: &mut Renderer<'_>, source_items: Vec<SourceItem>) -> Policy {
         let flag = |get: fn(&'d Level) -> Option<bool>| self.nearest(get).unwrap_or(true);
         Policy {
             include_step_code: flag(|level| level.policy.include_step_code),
@@ -87,6 +87,7 @@ impl<'d> Levels<'d> {
                 // Of those that a higher rank names, only its own are any matter of this step.
                 named.into_iter().filter(|name| renderer.inputs.contains(*name)).map(str::to_owned).collect()
             },
+            source_items,
             expires_after: self.nearest(|level| level.policy.expires_after).and_then(|expiry| match expiry {
                 Expiry::After(limit) => Some(limit),
                 Expiry::Never => None,

@@ -7,7 +7,7 @@ use super::params::Sets;
 use super::ranks::Levels;
 use super::references::{Reference, looks_like_path};
 use super::render::{Renderer, bad_path};
-use super::{Context, Place, command, display_id, hooks, outputs, params};
+use super::{Context, Place, command, display_id, hooks, outputs, params, sources};
 use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{InputDeclaration, Params, Threads};
 use crate::manifest::level::{Alike, check_alike};
@@ -124,11 +124,14 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
     renderer.outputs.extend(outputs.iter().map(|output| output.name.clone()));
 
     let levels = Levels::of(context, place);
-    let policy = levels.policy(&mut renderer);
+    let sources =
+        sources::sources(context, &mut renderer, levels.joined(|level| &level.policy.source_dependencies), &cwd);
+    let policy = levels.policy(&mut renderer, sources.items);
     let shell = levels.nearest(|level| level.shell.as_deref());
     let cache_funcs = command::functions(&mut renderer, levels.functions(), shell);
     let run = command::command(context, place, &mut renderer, shell, &cwd);
-    let declared_packages = command::packages(context, &mut renderer, levels.joined(|level| &level.packages), &cwd);
+    let mut declared_packages = command::packages(context, &mut renderer, levels.joined(|level| &level.packages), &cwd);
+    declared_packages.extend(sources.packages);
     if declared_packages.is_empty() && policy.include_step_code {
         renderer.problems.extend(run.undeclared);
     }

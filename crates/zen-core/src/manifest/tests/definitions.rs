@@ -158,8 +158,7 @@ fn not_yet() {
     assert_snapshot!(step(r#"run = "echo {{ matrix.x }}"
 matrix.x = [1]
 batch = true
-secret-env = ["T"]
-cache-policy.source-dependencies = []"#), @r#"
+secret-env = ["T"]"#), @r#"
     error: `matrix` is not supported yet
       --> Cargo.toml:10:1 `matrix` in step `s`
       help: remove it, or keep it as `x-matrix` until it is: such keys are left alone
@@ -169,9 +168,6 @@ cache-policy.source-dependencies = []"#), @r#"
     error: `secret-env` is not supported yet
       --> Cargo.toml:12:1 `secret-env` in step `s`
       help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
-    error: `source-dependencies` is not supported yet
-      --> Cargo.toml:13:14 `source-dependencies` in `cache-policy`
-      help: remove it, or keep it as `x-source-dependencies` until it is: such keys are left alone
     error: `{{ matrix.x }}` is not supported yet
       --> Cargo.toml:9:13 `{{ matrix.x }}`
       help: `matrix` comes with a later version

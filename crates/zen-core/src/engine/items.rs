@@ -1,0 +1,235 @@
+//! The source items of steps: their files are read and watched, each is taken apart once in a session. Knows no keys.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
+use std::sync::{Arc, PoisonError};
+
+use super::observe::View;
+use super::session::{Settled, World};
+use crate::artifact::{Artifact, Node};
+use crate::closure::Fact;
+use crate::diag::{Diagnostic, Span};
+use crate::digest::Digest;
+use crate::layout::TargetKind;
+use crate::model::{Place, SourceItem, StepId};
+use crate::path::RelPath;
+use crate::rust_source::{Problem, Reading, find};
+use crate::scan::walk::SetSpec;
+use crate::scan::{Content, Observed};
+use crate::store::Objects;
+use crate::suggest;
+
+/// How often files that change while they are read are read again.
+const LOOKS: usize = 3;
+
+/// What the source items of one step hold.
+#[derive(Debug, Clone)]
+pub(super) struct Items {
+    /// One for each; or why there is none.
+    pub(super) facts: Result<Vec<Fact>, String>,
+    /// The files that say so, each with the digest of the bytes that were read; `None`: it was looked for in vain.
+    pub(super) files: BTreeMap<RelPath, Option<Digest>>,
+    /// Does it rest on what other steps of this run make? Then it is looked at again when those are settled.
+    pub(super) awaits: bool,
+    /// What is wrong, and where the item is written.
+    problems: Vec<(Span, Problem)>,
+}
+
+impl Items {
+    /// What must hold still while the step runs.
+    pub(super) fn watched(&self) -> Option<SetSpec> {
+        (!self.files.is_empty()).then(|| SetSpec::Files(self.files.keys().cloned().collect()))
+    }
+
+    /// What is wrong with the definition.
+    pub(super) fn diagnostics(&self) -> impl Iterator<Item = Diagnostic> {
+        self.problems.iter().map(|(span, problem)| {
+            let diagnostic = Diagnostic::error(problem.to_string()).at(*span, "");
+            match problem {
+                Problem::NotFound { near, .. } if !near.is_empty() => {
+                    diagnostic.help(format!("did you mean {}?", suggest::quoted(near)))
+                }
+                Problem::NotFound { within, name, known, .. } => {
+                    let known = known.iter().map(String::as_str);
+                    diagnostic.help(suggest::help(name, known, &format!("items of `{within}`")))
+                }
+                Problem::Refused { help, .. } => diagnostic.help(help.clone()),
+                // It waits, and is looked at again.
+                Problem::NotYet(_) => diagnostic,
+                Problem::Syntax { .. } => diagnostic.help("correct the file, or name the package as a whole"),
+            }
+        })
+    }
+}
+
+/// Looks at the sets of some steps, and at their source items: what these hold, and what the files were then. `specs` are
+/// all sets; each step comes with the indices of its own. What steps of this run make is read as they left it: by what
+/// is `settled`, never from disk.
+pub(super) fn look(
+    world: &World<'_>,
+    settled: &HashMap<StepId, Arc<Settled>>,
+    specs: &[SetSpec],
+    steps: &[(StepId, Vec<usize>)],
+) -> Vec<(StepId, View)> {
+    let mut looks = 1;
+    loop {
+        let mut reader = Reader { world, settled, texts: HashMap::new(), awaits: false };
+        let mut specs = specs.to_vec();
+        let mut found = Vec::with_capacity(steps.len());
+        for (step, sets) in steps {
+            let items = reader.items(*step);
+            let watched = items.watched().map(|spec| {
+                specs.push(spec);
+                specs.len() - 1
+            });
+            found.push((*step, sets.clone(), items, watched));
+        }
+        let seen = Arc::new(world.scanner.observe(world.request(&specs)));
+        let mut moved = false;
+        let views = found.into_iter().map(|(step, sets, items, watched)| {
+            let mut view = View { seen: Arc::clone(&seen), sets, items: Arc::new(items), watched };
+            if let Some(path) = first_that_moved(world, &view) {
+                moved = true;
+                let facts = Err(format!("`{path}` changes while it is read"));
+                view.items = Arc::new(Items { facts, ..(*view.items).clone() });
+            }
+            (step, view)
+        });
+        let views = views.collect();
+        if !moved || looks == LOOKS {
+            return views;
+        }
+        looks += 1;
+    }
+}
+
+/// The first file that was not observed as it had been read.
+fn first_that_moved(world: &World<'_>, view: &View) -> Option<RelPath> {
+    let seen: HashMap<&RelPath, &Observed> =
+        view.watched.iter().flat_map(|set| view.seen.members(*set)).map(|seen| (&seen.path, seen)).collect();
+    let held_still = |path: &RelPath, read: Option<Digest>| match seen.get(path).map(|seen| &seen.content) {
+        Some(Content::File { digest, .. }) => Some(*digest) == read,
+        // A link enters with its target: what it leads to now is what was read.
+        Some(Content::Link { .. }) => match text(world, path) {
+            Ok(Reading::Text(text)) => Some(Digest::of(text.as_bytes())) == read,
+            Ok(_) => read.is_none(),
+            Err(_) => false,
+        },
+        Some(Content::Unusable(_)) => false,
+        None => read.is_none(),
+    };
+    view.items.files.iter().find(|(path, read)| !held_still(path, **read)).map(|(path, _)| path.clone())
+}
+
+/// Reads each file once for all items.
+struct Reader<'a, 'p> {
+    world: &'a World<'p>,
+    settled: &'a HashMap<StepId, Arc<Settled>>,
+    texts: HashMap<RelPath, Result<Reading, String>>,
+    /// Did the step at hand meet what another step of this run makes?
+    awaits: bool,
+}
+
+impl Reader<'_, '_> {
+    fn items(&mut self, step: StepId) -> Items {
+        let mut items = Items { facts: Ok(Vec::new()), files: BTreeMap::new(), awaits: false, problems: Vec::new() };
+        let mut facts = Vec::new();
+        let mut open = None;
+        self.awaits = false;
+        for item in &self.world.definitions.model.step(step).policy.source_items {
+            let found = self.find(step, item);
+            items.files.extend(found.files);
+            match found.digest {
+                Ok(digest) => facts.push(Fact { item: format!("source {item}"), digest, shown: None }),
+                Err(problem @ Problem::NotYet(_)) => open = Some(problem),
+                Err(problem) => items.problems.push((item.span, problem)),
+            }
+        }
+        items.awaits = self.awaits;
+        items.facts = match items.problems.first().map(|(_, problem)| problem).or(open.as_ref()) {
+            Some(problem) => Err(problem.to_string()),
+            None => Ok(facts),
+        };
+        items
+    }
+
+    fn find(&mut self, step: StepId, item: &SourceItem) -> crate::rust_source::Found {
+        let world = self.world;
+        let package = world.project.workspace.layout.package(&item.package);
+        let targets = package.map(|package| &*package.targets).unwrap_or_default();
+        let of = |kind| targets.iter().filter(move |target| target.kind == kind).map(|target| target.src.clone());
+        let roots: Vec<RelPath> = of(TargetKind::Lib).chain(of(TargetKind::Bin)).collect();
+        let mut library = world.library.lock().unwrap_or_else(PoisonError::into_inner);
+        find(&mut library, &item.package, &roots, &item.path, &mut |path| self.read(step, path))
+    }
+
+    fn read(&mut self, step: StepId, path: &RelPath) -> Result<Reading, String> {
+        let world = self.world;
+        let model = &world.definitions.model;
+        if model.step(step).outputs.iter().any(|output| output.place.owns(path)) {
+            return Ok(Reading::Own);
+        }
+        let owners = world.definitions.graph.owners(path);
+        let upstream = world.upstream(step);
+        if let Some((maker, output)) = owners.iter().find(|(maker, _)| upstream.contains(maker)) {
+            self.awaits = true;
+            let Some(settled) = self.settled.get(maker) else { return Ok(Reading::NotYet) };
+            let place = &model.step(*maker).outputs[*output].place;
+            return made(world, path, place, &settled.artifacts[*output]);
+        }
+        // Without an edge, what is there now says nothing of what that step will make.
+        let is_ordered = |maker| world.definitions.graph.upstream(step).iter().any(|edge| edge.from == maker);
+        if let Some((maker, _)) = owners.iter().find(|(maker, _)| !is_ordered(*maker)) {
+            return Err(format!("the module file `{path}` is made by step `{}`", model.step(*maker).display_id));
+        }
+        self.texts.entry(path.clone()).or_insert_with(|| text(world, path)).clone()
+    }
+}
+
+/// What an artifact holds at `path`.
+fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -> Result<Reading, String> {
+    let entry = artifact.entries.iter().find(|entry| place.root().under(&entry.path) == *path);
+    let digest = match entry.map(|entry| &entry.node) {
+        None | Some(Node::Folder) => return Ok(Reading::Made(None)),
+        Some(Node::Link { .. }) => return Err(format!("the module file `{path}` is a link that a step makes")),
+        Some(Node::File { digest, .. }) => *digest,
+    };
+    // What has no record may not be in the store; it lies where it was made.
+    let bytes = world.store.read(digest).ok().or_else(|| {
+        let bytes = std::fs::read(path.to_path(&world.project.workspace.root)).ok()?;
+        (Digest::of(&bytes) == digest).then_some(bytes)
+    });
+    let bytes = bytes.ok_or_else(|| format!("the module file `{path}` is no longer what its step made"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    Ok(Reading::Made(Some(text.into())))
+}
+
+fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, String> {
+    let root = &world.project.workspace.root;
+    if path.is_outside() {
+        return Err(format!("the module file `{path}` lies outside of the workspace"));
+    }
+    if let Some(folder) = world.left_out.iter().find(|folder| path.starts_with(folder)) {
+        return Err(format!("the module file `{path}` lies in `{folder}`, which no step reads from"));
+    }
+    let place = match path.to_path(root).canonicalize() {
+        Ok(place) => place,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Reading::Absent);
+        }
+        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+    };
+    if !place.starts_with(root) {
+        return Err(format!("the module file `{path}` is a link that leads out of the workspace"));
+    }
+    match place.metadata() {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(metadata) if metadata.is_dir() => return Ok(Reading::Absent),
+        Ok(_) => return Err(format!("`{path}` is no plain file")),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Reading::Absent),
+        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+    }
+    let bytes = std::fs::read(&place).map_err(|error| format!("`{path}` cannot be read: {}", error.kind()))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    Ok(Reading::Text(text.into()))
+}
