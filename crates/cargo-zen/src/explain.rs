@@ -7,7 +7,7 @@ use zen_core::artifact::{Key, Timestamp};
 use zen_core::decide::Why;
 use zen_core::engine::{Explained, Session};
 use zen_core::key::{Component, Item};
-use zen_core::model::{InputSource, Model, Step};
+use zen_core::model::{Model, Step};
 use zen_core::path::RelPath;
 use zen_core::store::local::Access;
 
@@ -131,9 +131,9 @@ fn label(item: &Item, model: &Model, step: &Step) -> String {
 /// Whose output an input is.
 fn maker(component: Component, name: &str, model: &Model, step: &Step) -> String {
     let input = step.inputs.iter().find(|input| component == Component::Inputs && input.name == name);
-    match input.map(|input| &input.source) {
-        Some(InputSource::Artifact { step, .. }) => format!(" (of `{}`)", model.step(*step).display_id),
-        _ => String::new(),
+    match input.and_then(|input| input.artifacts().first()) {
+        Some(artifact) => format!(" (of `{}`)", model.step(artifact.step).display_id),
+        None => String::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::{EngineError, select};
 use zen_core::graph::{Request, SelectError};
 use zen_core::manifest::resolve::Overrides;
+use zen_core::model::split_id;
 use zen_core::store::Objects;
 use zen_core::store::local::{Access, LocalStore};
 
@@ -25,6 +26,11 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
     // As `run -s` looks it up; a step that the tables no longer define may still be in the history.
     let request = Request { names: Vec::new(), steps: vec![flags.step.clone()], package: global.package.clone() };
     let (id, unknown) = match select(&loaded.definitions, &request) {
+        Ok(selection) if selection.selected.len() > 1 => {
+            let ids = selection.selected.iter().map(|step| loaded.definitions.model.step(*step).display_id.clone());
+            let error = SelectError::SeveralSteps { name: flags.step.clone(), choices: ids.collect() };
+            return report(shell, &EngineError::Select(error), loaded.sources());
+        }
         Ok(selection) => (loaded.definitions.model.step(selection.selected[0]).display_id.clone(), None),
         Err(error @ EngineError::Select(SelectError::SeveralSteps { .. })) => {
             return report(shell, &error, loaded.sources());
@@ -70,8 +76,7 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
 
 /// The step's entry in the run that is asked for, or in the latest in which it ran.
 fn find(history: &History, name: &str, run: Option<&str>) -> Result<(RunEntry, StepEntry), String> {
-    let is_it =
-        |step: &&StepEntry| step.step == name || step.step.rsplit_once('/').is_some_and(|(_, short)| short == name);
+    let is_it = |step: &&StepEntry| step.step == name || split_id(&step.step).is_some_and(|(_, short)| short == name);
     let unreadable = |error: std::io::Error| format!("the history of runs cannot be read: {error}");
     let in_run = |run: RunEntry| {
         let mut steps = run.steps.iter().filter(is_it);

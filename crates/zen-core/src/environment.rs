@@ -205,6 +205,8 @@ pub struct StepContext<'a> {
     pub root: &'a Path,
     /// The step's parameters, and the pipeline's that it uses directly.
     pub params: &'a BTreeMap<String, Value>,
+    /// What the cell is of a matrix.
+    pub matrix: &'a BTreeMap<String, Value>,
     /// Name → paths, sorted.
     pub inputs: &'a BTreeMap<String, Vec<RelPath>>,
     /// Name → place; for a glob its literal prefix.
@@ -234,6 +236,9 @@ pub fn zen_variables(context: &StepContext<'_>) -> BTreeMap<OsString, OsString> 
     for (name, value) in context.params {
         vars.insert(variable("ZEN_PARAM", name), value.to_text().into());
     }
+    for (name, value) in context.matrix {
+        vars.insert(variable("ZEN_MATRIX", name), value.to_text().into());
+    }
     for (name, paths) in context.inputs {
         let mut lines = OsString::new();
         for (at, path) in paths.iter().enumerate() {
@@ -257,6 +262,7 @@ pub fn zen_variables(context: &StepContext<'_>) -> BTreeMap<OsString, OsString> 
 pub fn zen_context(context: &StepContext<'_>) -> String {
     let path = |path: &RelPath| path_json(&path.to_path(context.root));
     let params: Map<_, _> = context.params.iter().map(|(name, value)| (name.clone(), value_json(value))).collect();
+    let matrix: Map<_, _> = context.matrix.iter().map(|(name, value)| (name.clone(), value_json(value))).collect();
     let inputs: Map<_, _> = context
         .inputs
         .iter()
@@ -270,6 +276,7 @@ pub fn zen_context(context: &StepContext<'_>) -> String {
         "run": context.run.map(|run| run.0),
         "workspace_root": path_json(context.root),
         "params": params,
+        "matrix": matrix,
         "inputs": inputs,
         "outputs": outputs,
         "args": context.args,
@@ -301,7 +308,7 @@ fn value_json(value: &Value) -> serde_json::Value {
 }
 
 fn variable(prefix: &str, name: &str) -> OsString {
-    format!("{prefix}_{}", name.to_ascii_uppercase().replace('-', "_")).into()
+    format!("{prefix}_{}", name.to_ascii_uppercase().replace(['-', '.'], "_")).into()
 }
 
 /// Names and globs of names of variables.

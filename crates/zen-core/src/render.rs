@@ -16,6 +16,8 @@ pub struct Values {
     pub params: BTreeMap<String, Value>,
     /// `{{ pipeline.x }}`
     pub pipeline: BTreeMap<String, Value>,
+    /// `{{ matrix.x }}`, `{{ matrix.x.field }}`
+    pub matrix: BTreeMap<String, Value>,
     /// `{{ inputs.x }}`: the paths, sorted.
     pub inputs: BTreeMap<String, Vec<Vec<u8>>>,
     /// `{{ outputs.x }}`
@@ -46,6 +48,7 @@ impl Values {
         let value = match placeholder {
             Placeholder::Param(name) => self.params.get(name).map(|v| vec![Cow::Owned(v.to_text().into_bytes())]),
             Placeholder::Pipeline(name) => self.pipeline.get(name).map(|v| vec![Cow::Owned(v.to_text().into_bytes())]),
+            Placeholder::Matrix(name) => self.matrix.get(name).map(|v| vec![Cow::Owned(v.to_text().into_bytes())]),
             Placeholder::Input(name) => self.inputs.get(name).map(|paths| paths.iter().map(|p| word(p)).collect()),
             Placeholder::Output(name) => self.outputs.get(name).map(|path| vec![word(path)]),
             Placeholder::Args => Some(self.args.iter().map(|arg| Cow::Borrowed(arg.as_bytes())).collect()),

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::versions::Versions;
 use super::{Definitions, EngineError, Project};
 use crate::artifact::{Artifact, Node};
-use crate::model::Place;
+use crate::model::{Place, split_id};
 use crate::path::RelPath;
 use crate::place::{Places, Replaced, RestoreError};
 use crate::scan::Scanner;
@@ -49,7 +49,7 @@ impl Named {
 
     /// Does `name` mean it? An id, or a part of it that says enough: `step.output`, `output`, `step`.
     fn is_called(&self, name: &str) -> bool {
-        let (_, step) = self.step.rsplit_once('/').unwrap_or(("", &self.step));
+        let (_, step) = split_id(&self.step).unwrap_or(("", &self.step));
         let unpackaged = self.step.split_once(':').map_or(&*self.step, |(_, rest)| rest);
         let steps = [&*self.step, unpackaged, step];
         name == self.output

@@ -18,7 +18,7 @@ use crate::decide::Why;
 use crate::diag::Diagnostic;
 use crate::environment::{Outer, StepContext, step_environment, zen_context, zen_variables};
 use crate::event::Event;
-use crate::model::{Command, InputSource, Place, Step, StepId};
+use crate::model::{ArtifactRef, Command, InputSource, Place, Step, StepId};
 use crate::path::RelPath;
 use crate::place::{PlaceError, Replaced};
 use crate::process::jobserver::Jobserver;
@@ -316,6 +316,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
         Values {
             params: step.params.clone(),
             pipeline: step.pipeline_params.clone(),
+            matrix: step.matrix.clone(),
             inputs: inputs.map(|(name, paths)| (name, paths.iter().map(relative).collect())).collect(),
             outputs: step.outputs.iter().map(|output| (output.name.clone(), relative(output.place.root()))).collect(),
             args: step.args.clone().unwrap_or_default(),
@@ -329,22 +330,24 @@ impl<'a, 'w> Attempt<'a, 'w> {
                     let files = self.job.observed.as_ref().and_then(|observed| observed.input_files.get(&at));
                     files.into_iter().flatten().map(|(path, _)| path.clone()).collect()
                 }
-                InputSource::Artifact { step: from, output } => {
-                    let place = &self.work.step(*from).outputs[*output].place;
-                    let settled = self.job.upstream.iter().find(|(step, _)| step == from).map(|(_, settled)| settled);
-                    let artifact = settled.map(|settled| &settled.artifacts[*output]);
-                    match (place, artifact) {
-                        (_, Some(artifact)) if artifact.entries.is_empty() => Vec::new(),
-                        (Place::Glob(_), Some(artifact)) => {
-                            artifact.entries.iter().map(|entry| place.root().under(&entry.path)).collect()
-                        }
-                        _ => vec![place.root().clone()],
-                    }
-                }
+                InputSource::Artifact(artifacts) => artifacts.iter().flat_map(|it| self.artifact_paths(*it)).collect(),
             };
             (input.name.clone(), found)
         });
         paths.collect()
+    }
+
+    fn artifact_paths(&self, ArtifactRef { step: from, output }: ArtifactRef) -> Vec<RelPath> {
+        let place = &self.work.step(from).outputs[output].place;
+        let settled = self.job.upstream.iter().find(|(step, _)| *step == from).map(|(_, settled)| settled);
+        let artifact = settled.map(|settled| &settled.artifacts[output]);
+        match (place, artifact) {
+            (_, Some(artifact)) if artifact.entries.is_empty() => Vec::new(),
+            (Place::Glob(_), Some(artifact)) => {
+                artifact.entries.iter().map(|entry| place.root().under(&entry.path)).collect()
+            }
+            _ => vec![place.root().clone()],
+        }
     }
 
     fn environment(&self, values: &Values) -> Result<Outer, String> {
@@ -365,6 +368,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
             run: work.run,
             root: &workspace.root,
             params: &params,
+            matrix: &step.matrix,
             inputs: &self.input_paths(),
             outputs: &step.outputs.iter().map(|o| (o.name.clone(), o.place.root().clone())).collect(),
             args: step.args.as_deref().unwrap_or_default(),

@@ -12,7 +12,7 @@ use super::{Definitions, EngineError, Project, select};
 use crate::artifact::{Key, Node, Record, Timestamp};
 use crate::decide::age_text;
 use crate::graph::Request;
-use crate::model::Step;
+use crate::model::{Step, split_id};
 use crate::path::RelPath;
 use crate::place::{PlaceError, Places};
 use crate::scan::Scanner;
@@ -148,12 +148,14 @@ fn is_pipeline(name: &str, pipeline: &str, display_id: &str) -> bool {
 }
 
 fn is_step(name: &str, display_id: &str) -> bool {
-    name == display_id || display_id.rsplit_once('/').is_some_and(|(_, step)| step == name)
+    // A step's name means all of its cells.
+    let base = display_id.split('[').next().unwrap_or(display_id);
+    [display_id, base].into_iter().any(|id| name == id || split_id(id).is_some_and(|(_, step)| step == name))
 }
 
 /// Does a record's step, by its display id, belong to what is named?
 fn is_meant(request: &CleanRequest, display_id: &str) -> bool {
-    let (pipeline_id, _) = display_id.rsplit_once('/').unwrap_or((display_id, ""));
+    let (pipeline_id, _) = split_id(display_id).unwrap_or((display_id, ""));
     let pipeline = pipeline_id.rsplit_once(':').map_or(pipeline_id, |(_, pipeline)| pipeline);
     request.pipeline.as_ref().is_none_or(|name| is_pipeline(name, pipeline, pipeline_id))
         && request.step.as_ref().is_none_or(|name| is_step(name, display_id))

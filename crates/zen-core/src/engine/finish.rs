@@ -10,7 +10,7 @@ use super::session::{Progress, Session, World};
 use crate::artifact::{Key, Node};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Listener};
-use crate::model::StepId;
+use crate::model::{StepId, split_id};
 use crate::path::RelPath;
 use crate::place::Replaced;
 
@@ -52,7 +52,7 @@ fn forget_undefined(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
     let defined: HashMap<&str, StepId> =
         model.step_ids().map(|step| (model.step(step).display_id.as_str(), step)).collect();
     for (step, entries) in world.ledger.steps() {
-        let in_pipeline = step.rsplit_once('/').is_some_and(|(pipeline, _)| pipelines.contains(pipeline));
+        let in_pipeline = split_id(&step).is_some_and(|(pipeline, _)| pipelines.contains(pipeline));
         if !in_pipeline {
             continue;
         }

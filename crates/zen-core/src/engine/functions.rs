@@ -69,6 +69,7 @@ fn question(world: &World<'_>, step: &Step, function: &CacheFunc) -> Result<Ques
     let values = Values {
         params: step.params.clone(),
         pipeline: step.pipeline_params.clone(),
+        matrix: step.matrix.clone(),
         args: step.args.clone().unwrap_or_default(),
         ..Values::default()
     };

@@ -270,7 +270,12 @@ impl<'a, 'w> Told<'a, 'w> {
 
     fn spec(&self, call: &Call<'_>) -> Result<Spec, String> {
         let Call { hook, scope, .. } = call;
-        let values = Values { params: scope.params.clone(), pipeline: scope.pipeline.clone(), ..Values::default() };
+        let values = Values {
+            params: scope.params.clone(),
+            pipeline: scope.pipeline.clone(),
+            matrix: scope.matrix.clone(),
+            ..Values::default()
+        };
         let mut words = command_words(&hook.command, &values).map_err(|error| error.to_string())?;
         if words.is_empty() {
             return Err("the command is empty".to_owned());
@@ -306,6 +311,7 @@ impl<'a, 'w> Told<'a, 'w> {
             run: self.summary.run,
             root: &workspace.root,
             params: &params,
+            matrix: &scope.matrix,
             inputs: &BTreeMap::new(),
             outputs: &BTreeMap::new(),
             args: &[],

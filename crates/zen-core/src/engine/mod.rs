@@ -37,6 +37,7 @@ pub use session::Session;
 use crate::artifact::Timestamp;
 use crate::diag::{Diagnostic, Severity};
 use crate::environment::Conditions;
+use crate::glob::PathSet;
 use crate::graph::{Graph, Request, SelectError, Selection};
 use crate::manifest::platform::Host;
 use crate::manifest::resolve::{Overrides, resolve};
@@ -44,6 +45,7 @@ use crate::manifest::{self, Declarations};
 use crate::model::{Model, StepId};
 use crate::path::RelPath;
 use crate::process::Signal;
+use crate::scan::walk::{self, Kind, SetSpec};
 use crate::store::place::{StoreError, mark};
 use crate::workspace::{Toolchains, Workspace, WorkspaceError};
 
@@ -136,7 +138,7 @@ impl Project {
     /// All problems at once, if one of them is an error.
     pub fn define(&self, problems: Vec<Diagnostic>, overrides: &Overrides) -> Result<Definitions, EngineError> {
         let layout = &self.workspace.layout;
-        let (model, more) = resolve(&self.declarations, layout, overrides);
+        let (model, more) = resolve(&self.declarations, layout, overrides, &|set| self.files(set));
         let mut problems: Vec<Diagnostic> = problems.into_iter().chain(more).collect();
         // A graph of definitions that are wrong already would only repeat what is wrong with them.
         let is_wrong = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -149,6 +151,15 @@ impl Project {
             return Err(EngineError::Definitions(problems));
         }
         Ok(Definitions { model, graph, warnings: problems })
+    }
+
+    /// The files that a set of globs means, for the cells of a matrix.
+    fn files(&self, set: &PathSet) -> Vec<RelPath> {
+        let layout = &self.workspace.layout;
+        let left_out = [layout.target_dir.clone(), layout.zen_dir.clone()];
+        let request = walk::Request { sets: &[SetSpec::Paths(set.clone())], outputs: &[], left_out: &left_out };
+        let found = walk::walk(&self.workspace.root, request).seen;
+        found.into_iter().filter(|seen| matches!(seen.kind, Kind::File { .. })).map(|seen| seen.path).collect()
     }
 
     /// Makes the zen folder and marks it as zen's own, whatever lies in it already: memos of the workspace.
@@ -203,7 +214,7 @@ impl Caching {
             if name.is_empty() {
                 caching.enable_all = true;
             }
-            for name in name.split(',').filter(|name| !name.is_empty()) {
+            for name in listed(name) {
                 caching.enable.extend(named(definitions, selection, name)?);
             }
         }
@@ -211,7 +222,7 @@ impl Caching {
             if name.is_empty() {
                 caching.force_all = true;
             }
-            for name in name.split(',').filter(|name| !name.is_empty()) {
+            for name in listed(name) {
                 let steps = named(definitions, selection, name.trim_end_matches('+'))?;
                 caching.force.extend(&steps);
                 if name.ends_with('+') {
@@ -239,7 +250,7 @@ fn named(definitions: &Definitions, selection: &Selection, name: &str) -> Result
     let model = &definitions.model;
     let is = |step: &&StepId| {
         let step = model.step(**step);
-        step.name == name || step.display_id == name
+        step.name == name || step.display_id == name || step.base_name == name || is_cell_of(model, step, name)
     };
     let found: Vec<StepId> = selection.order.iter().filter(is).copied().collect();
     if found.is_empty() {
@@ -247,6 +258,31 @@ fn named(definitions: &Definitions, selection: &Selection, name: &str) -> Result
         return Err(EngineError::Usage(format!("this run has no step `{name}`; its steps are: {}", steps.join(", "))));
     }
     Ok(found)
+}
+
+/// Is `name` the id of the step that this is a cell of?
+fn is_cell_of(model: &Model, step: &crate::model::Step, name: &str) -> bool {
+    let pipeline = model.pipeline(step.pipeline).display_id();
+    name.strip_prefix(&pipeline).and_then(|rest| rest.strip_prefix('/')) == Some(&step.base_name)
+}
+
+/// The names in `a,b[x=1,y=2]`: a comma within brackets belongs to a cell.
+fn listed(text: &str) -> Vec<&str> {
+    let (mut names, mut start, mut depth) = (Vec::new(), 0, 0_usize);
+    for (at, c) in text.char_indices() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                names.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    names.push(&text[start..]);
+    names.retain(|name| !name.is_empty());
+    names
 }
 
 fn dependents(definitions: &Definitions, steps: &[StepId]) -> BTreeSet<StepId> {

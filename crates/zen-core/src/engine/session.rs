@@ -18,7 +18,7 @@ use crate::environment::undeclared_variables;
 use crate::event::Reused;
 use crate::graph::{EdgeKind, Selection};
 use crate::model::template::Part;
-use crate::model::{Command, InputSource, Place, StepId};
+use crate::model::{Command, Place, StepId};
 use crate::path::RelPath;
 use crate::place::Places;
 use crate::rust_source::Library;
@@ -313,9 +313,8 @@ impl World<'_> {
             match edge.kind {
                 EdgeKind::Path { output, .. } => found.push((edge.from, output)),
                 EdgeKind::Input(at) => {
-                    if let InputSource::Artifact { output, .. } = model.step(step).inputs[at].source {
-                        found.push((edge.from, output));
-                    }
+                    let artifacts = model.step(step).inputs[at].artifacts().iter();
+                    found.extend(artifacts.filter(|it| it.step == edge.from).map(|it| (it.step, it.output)));
                 }
                 EdgeKind::After | EdgeKind::Depends => {
                     found.extend((0..model.step(edge.from).outputs.len()).map(|output| (edge.from, output)));

@@ -105,8 +105,9 @@ impl Progress {
         let owned = self.owned(world, id, true);
         let mut observed = observe::files_of(&world.specs, &world.step_sets[&id], &self.views[&id], &owned)?;
         for (at, input) in step.inputs.iter().enumerate() {
-            if let InputSource::Artifact { step: from, output } = input.source {
-                observed.artifacts.insert(at, self.artifact_input(world, from, output)?);
+            if let InputSource::Artifact(artifacts) = &input.source {
+                let artifacts = artifacts.iter().map(|it| self.artifact_input(world, it.step, it.output));
+                observed.artifacts.insert(at, artifacts.collect::<Result<_, _>>()?);
             }
         }
         for edge in world.definitions.graph.upstream(id).iter().filter(|edge| edge.kind == EdgeKind::Depends) {
@@ -126,7 +127,7 @@ impl Progress {
         let declared = &upstream.outputs[output];
         let root = declared.place.root();
         Ok(ArtifactInput {
-            step: upstream.display_id.clone(),
+            cell: upstream.cell_label().to_owned(),
             digest: match &*linked(world, &declared.place, &settled.artifacts[output]) {
                 [] => settled.artifacts[output].digest(),
                 links => with_linked(settled.artifacts[output].digest(), links.iter().map(|(_, content)| content)),

@@ -44,6 +44,8 @@ fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
         enable_cache: (true, Rank::Default),
         policy: Policy::default(),
         cache_funcs: Vec::new(),
+        base_name: "s".to_owned(),
+        matrix: BTreeMap::new(),
     }
 }
 
@@ -136,6 +138,7 @@ fn a_step_is_told_about_itself() {
     let inputs = [("raw".to_owned(), vec![path("a.csv"), path("b.csv")])].into();
     let outputs = [("model".to_owned(), path("m.json"))].into();
     let context = StepContext {
+        matrix: &BTreeMap::new(),
         pipeline: "p",
         step: "s",
         run: Some(RunId(7)),
@@ -164,6 +167,7 @@ fn a_list_that_no_program_could_start_with_is_left_out() {
     let inputs = [("raw".to_owned(), paths)].into();
     let (params, outputs) = (BTreeMap::new(), BTreeMap::new());
     let context = StepContext {
+        matrix: &BTreeMap::new(),
         pipeline: "p",
         step: "s",
         run: None,

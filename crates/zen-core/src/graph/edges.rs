@@ -24,9 +24,8 @@ pub(super) fn find(model: &Model, layout: &Layout, places: &Places) -> Vec<Edge>
 
 fn written(step: &Step, to: StepId, edges: &mut Vec<Edge>) {
     for (at, input) in step.inputs.iter().enumerate() {
-        if let InputSource::Artifact { step: from, .. } = input.source {
-            edges.push(Edge { from, to, kind: EdgeKind::Input(at), span: input.span });
-        }
+        let artifacts = input.artifacts().iter();
+        edges.extend(artifacts.map(|it| Edge { from: it.step, to, kind: EdgeKind::Input(at), span: input.span }));
     }
     edges.extend(step.after.iter().map(|r| Edge { from: r.step, to, kind: EdgeKind::After, span: r.span }));
     edges.extend(step.depends.iter().map(|r| Edge { from: r.step, to, kind: EdgeKind::Depends, span: r.span }));
@@ -36,7 +35,7 @@ fn written(step: &Step, to: StepId, edges: &mut Vec<Edge>) {
 pub(super) fn read_sets(step: &Step) -> impl Iterator<Item = (&PathSet, Span)> {
     let named = step.inputs.iter().filter_map(|input| match &input.source {
         InputSource::Files(set) => Some((set, input.span)),
-        InputSource::Artifact { .. } => None,
+        InputSource::Artifact(_) => None,
     });
     let unnamed = std::iter::once(&step.files).chain(&step.policy.file_dependencies);
     named.chain(unnamed.map(|set| (set, step.span)))

@@ -200,6 +200,7 @@ pub fn same_definition(a: &Step, b: &Step) -> bool {
         && a.inputs.iter().zip(&b.inputs).all(|(a, b)| a.name == b.name && same_source(&a.source, &b.source))
         && outputs(a) == outputs(b)
         && a.params == b.params
+        && a.matrix == b.matrix
         && a.pipeline_params == b.pipeline_params
         && a.args == b.args
         && depends(a) == depends(b)
@@ -237,9 +238,7 @@ fn same_command(a: &Command, b: &Command) -> bool {
 
 fn same_source(a: &InputSource, b: &InputSource) -> bool {
     match (a, b) {
-        (InputSource::Artifact { step: a, output: x }, InputSource::Artifact { step: b, output: y }) => {
-            a == b && x == y
-        }
+        (InputSource::Artifact(a), InputSource::Artifact(b)) => a == b,
         (InputSource::Files(a), InputSource::Files(b)) => a == b,
         _ => false,
     }

@@ -115,15 +115,7 @@ fn owned(step: StepId, output: usize, place: &Place) -> Owned {
     // A dot in front hides, it starts no extension.
     let dotted = |path: &RelPath| path.file_name().is_some_and(|name| name.iter().skip(1).any(|byte| *byte == b'.'));
     let like_file = matches!(place, Place::Path { path, folder: false } if dotted(path));
-    Owned { step, output, pattern: pattern_of(place), like_file }
-}
-
-/// The paths that `place` owns.
-pub(super) fn pattern_of(place: &Place) -> Pattern {
-    match place {
-        Place::Path { path, .. } => Pattern::tree(path),
-        Place::Glob(pattern) => pattern.clone(),
-    }
+    Owned { step, output, pattern: place.pattern(), like_file }
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cycles::cycles;
 use super::edges::read_sets;
-use super::places::{Places, pattern_of};
+use super::places::Places;
 use super::select::expand;
 use super::{Edge, EdgeKind, Graph, Via, same_definition};
 use crate::diag::Diagnostic;
 use crate::glob::{Pattern, overlap};
-use crate::model::{InputSource, Model, Output, PipelineId, Place, StepId};
+use crate::model::{Model, Output, PipelineId, Place, StepId};
 
 /// Two outputs that own a path in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,11 +126,9 @@ fn why(model: &Model, edge: &Edge) -> String {
     let (from, to) = (model.step(edge.from), model.step(edge.to));
     let (a, b) = (&from.display_id, &to.display_id);
     match edge.kind {
-        EdgeKind::Input(at) => match to.inputs[at].source {
-            InputSource::Artifact { output, .. } => {
-                format!("`{b}` takes output `{}` of `{a}`", from.outputs[output].name)
-            }
-            InputSource::Files(_) => format!("`{b}` takes an output of `{a}`"),
+        EdgeKind::Input(at) => match to.inputs[at].artifacts().iter().find(|artifact| artifact.step == edge.from) {
+            Some(artifact) => format!("`{b}` takes output `{}` of `{a}`", from.outputs[artifact.output].name),
+            None => format!("`{b}` takes an output of `{a}`"),
         },
         EdgeKind::After => format!("`{b}` comes after `{a}`"),
         EdgeKind::Depends => format!("`{b}` depends on `{a}`"),
@@ -212,7 +210,7 @@ pub(super) fn clash_diagnostic(model: &Model, clash: Clash) -> Diagnostic {
     } else {
         format!("outputs of `{}` and `{}`", step_a.display_id, step_b.display_id)
     };
-    let (pattern_a, pattern_b) = (pattern_of(&a.place), pattern_of(&b.place));
+    let (pattern_a, pattern_b) = (a.place.pattern(), b.place.pattern());
     let how = if a.place == b.place {
         format!("are the same place: `{}`", place(a))
     } else if overlap(&pattern_a, &pattern_b) {
@@ -221,10 +219,14 @@ pub(super) fn clash_diagnostic(model: &Model, clash: Clash) -> Diagnostic {
         format!("differ only by case: `{}` and `{}`", place(a), place(b))
     };
     let label = |id: &str, output: &Output| format!("output `{}` of `{id}`", output.name);
-    Diagnostic::error(format!("{who} {how}"))
-        .at(b.span, label(&step_b.display_id, b))
-        .and(a.span, label(&step_a.display_id, a))
-        .help("give each output a place of its own")
+    let are_cells =
+        !step_a.matrix.is_empty() && step_a.pipeline == step_b.pipeline && step_a.base_name == step_b.base_name;
+    let help = match step_a.matrix.keys().next() {
+        Some(name) if are_cells => format!("all cells write there: put `{{{{ matrix.{name} }}}}` into the path"),
+        _ => "give each output a place of its own".to_owned(),
+    };
+    let problem = Diagnostic::error(format!("{who} {how}")).at(b.span, label(&step_b.display_id, b));
+    if a.span == b.span { problem.help(help) } else { problem.and(a.span, label(&step_a.display_id, a)).help(help) }
 }
 
 /// Inputs that are written to be read although the step itself makes them.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Graph;
 use super::refuse::{clash_diagnostic, cycle_diagnostic, cycles_among};
 use crate::diag::Diagnostic;
-use crate::model::{Model, PipelineId, StepId};
+use crate::model::{Model, PipelineId, Step, StepId};
 use crate::suggest;
 
 /// What is asked for. Any id that zen prints can be given.
@@ -132,8 +132,12 @@ struct Id<'a> {
 
 impl<'a> Id<'a> {
     fn new(text: &'a str) -> Self {
-        let (package, rest) = text.split_once(':').map_or((None, text), |(package, rest)| (Some(package), rest));
-        let (pipeline, step) = rest.split_once('/').map_or((rest, None), |(pipeline, step)| (pipeline, Some(step)));
+        // A cell's values may hold anything.
+        let (head, cell) = text.split_at(text.find('[').unwrap_or(text.len()));
+        let (package, rest) = head.split_once(':').map_or((None, head), |(package, rest)| (Some(package), rest));
+        let rest = &text[head.len() - rest.len()..head.len() + cell.len()];
+        let at = rest.find('/').filter(|at| *at < rest.len() - cell.len());
+        let (pipeline, step) = at.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
         Self { package, pipeline, step }
     }
 }
@@ -220,7 +224,7 @@ impl<'a> Finder<'a> {
             selected.extend(self.steps_of(&scope));
         }
         for name in &request.steps {
-            selected.insert(self.one_step(name, if request.names.is_empty() { &self.pipelines } else { &scope })?);
+            selected.extend(self.one_step(name, if request.names.is_empty() { &self.pipelines } else { &scope })?);
         }
         if selected.is_empty() {
             let id = |id: &PipelineId| format!("`{}`", self.model.pipeline(*id).display_id());
@@ -272,34 +276,41 @@ impl<'a> Finder<'a> {
     /// The steps that `PIPELINE/STEP` names: the one whose id it is, else all that fit.
     fn named_steps(&self, text: &str, step: &str, named: &BTreeSet<PipelineId>) -> Result<Vec<StepId>, SelectError> {
         let within = self.scope(named.iter().copied());
-        let fits: Vec<_> = self.steps_of(&within).filter(|id| self.model.step(*id).name == step).collect();
+        let fits: Vec<_> = self.steps_of(&within).filter(|id| is_called(self.model.step(*id), step)).collect();
         if let Some(exact) = fits.iter().find(|id| self.model.step(**id).display_id == text) {
             return Ok(vec![*exact]);
         }
         if fits.is_empty() { Err(self.unknown_step(text, &within)) } else { Ok(fits) }
     }
 
-    /// The step that `-s` names.
-    fn one_step(&self, text: &str, within: &BTreeSet<PipelineId>) -> Result<StepId, SelectError> {
+    /// The step that `-s` names, or all cells of it.
+    fn one_step(&self, text: &str, within: &BTreeSet<PipelineId>) -> Result<Vec<StepId>, SelectError> {
         let id = Id::new(text);
         let fits = |at: &StepId| {
             let step = self.model.step(*at);
             let pipeline = self.model.pipeline(step.pipeline);
             let (name, in_pipeline) = id.step.map_or((id.pipeline, None), |name| (name, Some(id.pipeline)));
-            step.name == name
+            is_called(step, name)
                 && in_pipeline.is_none_or(|name| pipeline.name == name)
                 && (id.package.is_none() || pipeline.package.as_deref() == id.package)
         };
         let hits: Vec<_> = self.steps_of(within).filter(fits).collect();
         match hits[..] {
             [] => Err(self.unknown_step(text, within)),
-            [one] => Ok(one),
+            [one] => Ok(vec![one]),
+            [first, ..] if hits.iter().all(|hit| self.are_cells(first, *hit)) => Ok(hits),
             _ => hits
                 .iter()
                 .copied()
                 .find(|hit| self.model.step(*hit).display_id == text)
+                .map(|hit| vec![hit])
                 .ok_or_else(|| SelectError::SeveralSteps { name: text.to_owned(), choices: self.ids(&hits) }),
         }
+    }
+
+    fn are_cells(&self, a: StepId, b: StepId) -> bool {
+        let (a, b) = (self.model.step(a), self.model.step(b));
+        a.pipeline == b.pipeline && a.base_name == b.base_name
     }
 
     fn unknown_step(&self, text: &str, within: &BTreeSet<PipelineId>) -> SelectError {
@@ -319,6 +330,11 @@ impl<'a> Finder<'a> {
     fn ids(&self, steps: &[StepId]) -> Vec<String> {
         steps.iter().map(|id| self.model.step(*id).display_id.clone()).collect()
     }
+}
+
+/// Is `name` the step's, or that of all its cells?
+fn is_called(step: &Step, name: &str) -> bool {
+    step.name == name || step.base_name == name
 }
 
 /// The nearest of `choices`, if it is at most three edits away and less than the name itself is long.

@@ -8,8 +8,8 @@ use crate::glob::{PathSet, Pattern};
 use crate::layout::{Layout, Package, Target, TargetKind};
 use crate::model::template::{Part, Placeholder, Template};
 use crate::model::{
-    ClosureRequest, Command, Hooks, Input, InputSource, Model, Output, Pipeline, PipelineId, Place, Policy, Rank, Step,
-    StepId, StepRef,
+    ArtifactRef, ClosureRequest, Command, Hooks, Input, InputSource, Model, Output, Pipeline, PipelineId, Place,
+    Policy, Rank, Step, StepId, StepRef,
 };
 use crate::path::RelPath;
 
@@ -159,6 +159,8 @@ impl Tables {
             enable_cache: (true, Rank::Default),
             policy: Policy::default(),
             cache_funcs: Vec::new(),
+            base_name: name.to_owned(),
+            matrix: BTreeMap::new(),
         });
         id
     }
@@ -198,7 +200,7 @@ impl Tables {
     pub(super) fn input(&mut self, step: StepId, from: StepId) {
         let name = self.model.step(from).display_id.clone();
         let span = self.line(&format!("inputs.x = {name:?}"));
-        let source = InputSource::Artifact { step: from, output: 0 };
+        let source = InputSource::Artifact(vec![ArtifactRef { step: from, output: 0 }]);
         self.at(step).inputs.push(Input { name: "x".to_owned(), span, source });
     }
 

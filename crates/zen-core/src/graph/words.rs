@@ -33,6 +33,7 @@ fn value(placeholder: &Placeholder, step: &Step) -> Option<String> {
     match placeholder {
         Placeholder::Param(name) => step.params.get(name).map(Value::to_text),
         Placeholder::Pipeline(name) => step.pipeline_params.get(name).map(Value::to_text),
+        Placeholder::Matrix(name) => step.matrix.get(name).map(Value::to_text),
         Placeholder::Input(_) | Placeholder::Output(_) | Placeholder::Args => None,
     }
 }

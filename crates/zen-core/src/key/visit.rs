@@ -9,7 +9,7 @@ use crate::closure::Fact;
 
 use crate::digest::{Digest, FieldHasher};
 use crate::model::template::Template;
-use crate::model::{CargoBuild, Command, InputSource, Place, Step};
+use crate::model::{CargoBuild, Command, InputSource, Place, Policy, Step};
 use crate::path::RelPath;
 
 /// Files with the digests that a key holds, sorted.
@@ -20,8 +20,8 @@ pub type Files = Vec<(RelPath, Digest)>;
 pub struct Observed {
     /// Files that words of the command name.
     pub named_in_command: Files,
-    /// For each input of the step, in order: its artifact …
-    pub artifacts: BTreeMap<usize, ArtifactInput>,
+    /// For each input of the step, in order: its artifact, or those of several cells …
+    pub artifacts: BTreeMap<usize, Vec<ArtifactInput>>,
     /// … or its files.
     pub input_files: BTreeMap<usize, Files>,
     /// `files` and `file-dependencies`.
@@ -43,8 +43,8 @@ pub struct Observed {
 /// An input artifact.
 #[derive(Debug, Clone)]
 pub struct ArtifactInput {
-    /// `pipeline/step` that made it.
-    pub step: String,
+    /// Which cell made it; empty for a step that has none.
+    pub cell: String,
     /// Of its content.
     pub digest: Digest,
     /// Which production; `None` where the upstream is not cached and left no identity.
@@ -181,6 +181,12 @@ fn params(step: &Step, sink: &mut dyn Sink) {
             sink.item(Component::Params, &name, None, hasher.finish(), &|| Some(value.to_string()));
         }
     }
+    // They say which cell it is: no policy leaves them out. No parameter can be called so, names hold no dot.
+    for (name, value) in &step.matrix {
+        let mut hasher = FieldHasher::new("zen matrix 1");
+        value.hash_into(&mut hasher);
+        sink.item(Component::Params, &format!("matrix.{name}"), None, hasher.finish(), &|| Some(value.to_string()));
+    }
     if let Some(args) = &step.args {
         let digest = words("zen arguments 1", args.iter().map(String::as_bytes));
         // No parameter can be called so: names hold no space.
@@ -198,27 +204,35 @@ fn inputs(step: &Step, observed: &Observed, sink: &mut dyn Sink) -> Result<(), S
             }
             continue;
         }
-        let Some(artifact) = observed.artifacts.get(&at) else {
+        let Some(artifacts) = observed.artifacts.get(&at) else {
             return Err(format!("input `{}` is not known", input.name));
         };
-        let mut hasher = FieldHasher::new("zen input 1");
-        hasher.field(&artifact.place);
-        if policy.include_artifact_values && !artifact.by_identity {
-            hasher.field(b"content").field(&artifact.digest.0);
-        } else if policy.include_artifact_ids {
-            hasher.field(b"production").field(&artifact.production.0);
-        } else if policy.include_artifact_values {
-            return Err(format!(
-                "input `{}` comes from an output with `content-hash = false`, and `include-artifact-ids` is off",
-                input.name
-            ));
+        for artifact in artifacts {
+            let name =
+                if artifacts.len() > 1 { format!("{}[{}]", input.name, artifact.cell) } else { input.name.clone() };
+            let digest = input_digest(policy, artifact, &input.name)?;
+            sink.item(Component::Inputs, &name, None, digest, &|| None);
         }
-        sink.item(Component::Inputs, &input.name, None, hasher.finish(), &|| None);
     }
     for (step, key) in &observed.depends {
         sink.item(Component::Inputs, &format!("depends {step}"), None, key.0, &|| None);
     }
     Ok(())
+}
+
+fn input_digest(policy: &Policy, artifact: &ArtifactInput, name: &str) -> Result<Digest, String> {
+    let mut hasher = FieldHasher::new("zen input 1");
+    hasher.field(&artifact.place);
+    if policy.include_artifact_values && !artifact.by_identity {
+        hasher.field(b"content").field(&artifact.digest.0);
+    } else if policy.include_artifact_ids {
+        hasher.field(b"production").field(&artifact.production.0);
+    } else if policy.include_artifact_values {
+        return Err(format!(
+            "input `{name}` comes from an output with `content-hash = false`, and `include-artifact-ids` is off"
+        ));
+    }
+    Ok(hasher.finish())
 }
 
 fn env(step: &Step, observed: &Observed, sink: &mut dyn Sink) {

@@ -142,6 +142,8 @@ pub(crate) struct StepDeclaration {
     pub(crate) pool: Option<Text>,
     pub(crate) threads: Option<Threads>,
     pub(crate) retry_delay: Option<Duration>,
+    /// Sorted by name.
+    pub(crate) matrix: Vec<MatrixDeclaration>,
     pub(crate) platform: Option<Spanned<Platform>>,
     pub(crate) interactive: bool,
     pub(crate) hooks: Vec<HookDeclaration>,
@@ -161,6 +163,26 @@ pub(crate) struct HookDeclaration {
 pub(crate) enum HookCommand {
     Shell(Text),
     Argv(Vec<Text>),
+}
+
+/// `matrix.NAME`
+#[derive(Debug, Clone)]
+pub(crate) struct MatrixDeclaration {
+    pub(crate) name: Name,
+    pub(crate) source: MatrixSource,
+}
+
+/// Where the values of a matrix name come from.
+#[derive(Debug, Clone)]
+pub(crate) enum MatrixSource {
+    /// A list of values, or of tables with `name`.
+    Values(Vec<Raw>),
+    /// `"{{ pipeline.list }}"`
+    Pipeline(Text),
+    /// `{ glob = … }`
+    Glob(Vec<Text>),
+    /// `{ packages = … }`
+    Packages(Vec<Text>),
 }
 
 /// `threads-required`

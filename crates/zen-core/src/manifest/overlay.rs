@@ -108,6 +108,9 @@ fn put_over(step: &mut StepDeclaration, over: &StepDeclaration, problems: &mut V
     if !over.outputs.is_empty() {
         step.outputs.clone_from(&over.outputs);
     }
+    if !over.matrix.is_empty() {
+        step.matrix.clone_from(&over.matrix);
+    }
     step.threads = over.threads.or(step.threads);
     step.retry_delay = over.retry_delay.or(step.retry_delay);
     step.files.extend(over.files.iter().cloned());

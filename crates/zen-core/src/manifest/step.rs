@@ -1,7 +1,8 @@
 //! Reads one step's table. Knows not what its references and placeholders lead to.
 
 use super::declarations::{
-    BuildOptions, InputDeclaration, OutputDeclaration, Params, Run, StepDeclaration, TargetKey, Threads,
+    BuildOptions, InputDeclaration, MatrixDeclaration, MatrixSource, OutputDeclaration, Params, Run, StepDeclaration,
+    TargetKey, Threads,
 };
 use super::hook::{self, HOOK_KEYS};
 use super::level::{Alike, LEVEL_KEYS, level, named};
@@ -27,7 +28,7 @@ pub(crate) const STEP_KEYS: &[Key] = &[
     Known("description"),
     Known("platform"),
     Known("interactive"),
-    NotYet("matrix"),
+    Known("matrix"),
     NotYet("batch"),
 ];
 
@@ -94,8 +95,45 @@ pub(crate) fn read_part(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) ->
         threads: fields.get("threads-required").map(|node| threads(reader, node)),
         retry_delay: fields.get("retry-delay").and_then(|node| reader.duration(node, "retry-delay")),
         platform: text(reader, "platform").and_then(|text| platform::read(reader, &text)),
+        matrix: fields.get("matrix").map(|node| matrix(reader, node)).unwrap_or_default(),
         name,
     }
+}
+
+fn matrix(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<MatrixDeclaration> {
+    let Some(table) = node.get_ref().as_table() else {
+        let help = "`matrix.gamma = [0.1, 0.2]`: a cell for each value";
+        reader.wrong_type(node, "matrix", "a table (name → values)").helps.push(help.to_owned());
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (name, node) in named(reader, table, "a matrix", Alike::Variable) {
+        let key = format!("matrix.{}", name.value);
+        let source = if let Some(text) = reader.as_text(node) {
+            MatrixSource::Pipeline(text)
+        } else if let Some(items) = node.get_ref().as_array() {
+            MatrixSource::Values(items.iter().map(|item| reader.raw(item)).collect())
+        } else if node.get_ref().is_table() {
+            let fields = reader.fields(node, &format!("`{key}`"), &[Known("glob"), Known("packages")], |_| None);
+            match (fields.get("glob"), fields.get("packages")) {
+                (Some(globs), None) => MatrixSource::Glob(reader.string_or_strings(globs, "glob")),
+                (None, Some(packages)) => MatrixSource::Packages(reader.string_or_strings(packages, "packages")),
+                _ => {
+                    reader.report(
+                        Diagnostic::error(format!("`{key}` takes either `glob` or `packages`"))
+                            .at(name.span, "")
+                            .help(format!("`{key} = {{ glob = \"data/*.csv\" }}` or `{key} = {{ packages = \"*\" }}`")),
+                    );
+                    continue;
+                }
+            }
+        } else {
+            reader.wrong_type(node, &key, "a list of values, `{ glob = … }` or `{ packages = … }`");
+            continue;
+        };
+        found.push(MatrixDeclaration { name, source });
+    }
+    found
 }
 
 /// What contradicts `interactive = true`.

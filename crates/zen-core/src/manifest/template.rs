@@ -14,6 +14,7 @@ use crate::suggest;
 pub(crate) struct Scope<'a> {
     pub(crate) params: BTreeSet<&'a str>,
     pub(crate) pipeline: BTreeSet<&'a str>,
+    pub(crate) matrix: BTreeSet<&'a str>,
     pub(crate) inputs: BTreeSet<&'a str>,
     pub(crate) outputs: BTreeSet<&'a str>,
     /// Why `inputs.x` and `outputs.x` (and, in a parameter, `params.x`) cannot stand here, although they exist.
@@ -101,7 +102,7 @@ struct Unknown {
 }
 
 fn placeholder(name: &str, scope: &Scope<'_>) -> Result<Placeholder, Unknown> {
-    const KINDS: [&str; 5] = ["params", "pipeline", "inputs", "outputs", "args"];
+    const KINDS: [&str; 6] = ["params", "pipeline", "matrix", "inputs", "outputs", "args"];
     if name == "args" && scope.refuse != Some(Refuse::AllButParams) {
         return Ok(Placeholder::Args);
     }
@@ -112,13 +113,7 @@ fn placeholder(name: &str, scope: &Scope<'_>) -> Result<Placeholder, Unknown> {
         "inputs" => (&scope.inputs, Placeholder::Input),
         "outputs" => (&scope.outputs, Placeholder::Output),
         "args" if rest.is_empty() => (&scope.params, |_| Placeholder::Args),
-        "matrix" => {
-            return Err(Unknown {
-                message: format!("`{{{{ {name} }}}}` is not supported yet"),
-                label: "",
-                help: "`matrix` comes with a later version".to_owned(),
-            });
-        }
+        "matrix" => (&scope.matrix, Placeholder::Matrix),
         _ => {
             // `{{ gamma }}` is most often a parameter.
             let help = if scope.params.contains(name) {
@@ -156,6 +151,7 @@ fn placeholder(name: &str, scope: &Scope<'_>) -> Result<Placeholder, Unknown> {
         let (what, owner) = match kind {
             "params" => ("parameters", "the step"),
             "pipeline" => ("parameters", "the pipeline"),
+            "matrix" => ("matrix names", "the step"),
             kind => (kind, "the step"),
         };
         let mut help = suggest::help(rest, names.iter().copied(), &format!("{what} of {owner}"));

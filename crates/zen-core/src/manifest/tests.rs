@@ -55,7 +55,7 @@ fn load_all(root: &str, packages: &[(&str, &str)], overrides: &Overrides) -> (Mo
         tables.push(Table { file, package: Some((*name).to_owned()), base });
     }
     let (declarations, mut problems) = load(&sources, &tables);
-    let (model, more) = resolve(&declarations, &layout(), overrides);
+    let (model, more) = resolve(&declarations, &layout(), overrides, &|_| Vec::new());
     problems.extend(more);
     (model, problems, sources)
 }

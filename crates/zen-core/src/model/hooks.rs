@@ -34,6 +34,8 @@ pub struct HookScope {
     pub params: BTreeMap<String, Value>,
     /// `{{ pipeline.x }}`
     pub pipeline: BTreeMap<String, Value>,
+    /// `{{ matrix.x }}`
+    pub matrix: BTreeMap<String, Value>,
 }
 
 impl Default for HookScope {
@@ -46,6 +48,7 @@ impl Default for HookScope {
             pass_env: Vec::new(),
             params: BTreeMap::new(),
             pipeline: BTreeMap::new(),
+            matrix: BTreeMap::new(),
         }
     }
 }

@@ -113,8 +113,12 @@ impl Pipeline {
 pub struct Step {
     /// The pipeline that it stands in.
     pub pipeline: PipelineId,
-    /// Its name.
+    /// Its name; of a cell with its values, `train[gamma=0.1]`.
     pub name: String,
+    /// Its name in the table: that of all its cells.
+    pub base_name: String,
+    /// What the cell is of a matrix: `x`, and of a table `x.field`, → value. Empty for a step without `matrix`.
+    pub matrix: BTreeMap<String, Value>,
     /// `pipeline/step` or `package:pipeline/step`.
     pub display_id: String,
     /// Where the name is written.
@@ -188,6 +192,13 @@ pub struct CacheFunc {
     pub span: Span,
     /// A [`Command::Shell`] or [`Command::Argv`], without inputs and outputs.
     pub command: Command,
+}
+
+impl Step {
+    /// `gamma=0.1`: which cell of its matrix it is; empty for a step without one.
+    pub fn cell_label(&self) -> &str {
+        self.name[self.base_name.len()..].strip_prefix('[').and_then(|cell| cell.strip_suffix(']')).unwrap_or_default()
+    }
 }
 
 /// The place that decided a setting, lowest first.
@@ -277,15 +288,35 @@ pub struct Input {
 /// What a named input is.
 #[derive(Debug, Clone)]
 pub enum InputSource {
-    /// An output of another step.
-    Artifact {
-        /// That step.
-        step: StepId,
-        /// Index into its outputs.
-        output: usize,
-    },
+    /// An output of another step, or of several of its cells, in their order.
+    Artifact(Vec<ArtifactRef>),
     /// Files of the workspace.
     Files(PathSet),
+}
+
+/// An output of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArtifactRef {
+    /// The step.
+    pub step: StepId,
+    /// Index into its outputs.
+    pub output: usize,
+}
+
+impl Input {
+    /// The artifacts that it is; none if it is files.
+    pub fn artifacts(&self) -> &[ArtifactRef] {
+        match &self.source {
+            InputSource::Artifact(artifacts) => artifacts,
+            InputSource::Files(_) => &[],
+        }
+    }
+}
+
+/// `pipeline/step` in two: a cell's values may hold `/` as well.
+pub fn split_id(display_id: &str) -> Option<(&str, &str)> {
+    let (pipeline, _) = display_id.split_once('/')?;
+    Some((pipeline, &display_id[pipeline.len() + 1..]))
 }
 
 /// A named output.
@@ -328,6 +359,14 @@ impl Place {
         match self {
             Self::Path { path, .. } => path,
             Self::Glob(pattern) => pattern.prefix(),
+        }
+    }
+
+    /// The paths that it owns.
+    pub fn pattern(&self) -> Pattern {
+        match self {
+            Self::Path { path, .. } => Pattern::tree(path),
+            Self::Glob(pattern) => pattern.clone(),
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Placeholder {
     Param(String),
     /// `{{ pipeline.x }}`
     Pipeline(String),
+    /// `{{ matrix.x }}`, `{{ matrix.x.field }}`
+    Matrix(String),
     /// `{{ inputs.x }}`: its paths, relative to `cwd`, sorted.
     Input(String),
     /// `{{ outputs.x }}`: its path, relative to `cwd`.
@@ -62,6 +64,7 @@ impl std::fmt::Display for Placeholder {
         match self {
             Self::Param(name) => write!(f, "{{{{ params.{name} }}}}"),
             Self::Pipeline(name) => write!(f, "{{{{ pipeline.{name} }}}}"),
+            Self::Matrix(name) => write!(f, "{{{{ matrix.{name} }}}}"),
             Self::Input(name) => write!(f, "{{{{ inputs.{name} }}}}"),
             Self::Output(name) => write!(f, "{{{{ outputs.{name} }}}}"),
             Self::Args => f.write_str("{{ args }}"),

@@ -30,6 +30,7 @@ pub(crate) fn of_step(context: &Context<'_>, place: Place<'_>, step: &Step, prob
         pass_env: step.pass_env.clone(),
         params: step.params.clone(),
         pipeline: pipeline.clone(),
+        matrix: step.matrix.clone(),
     };
     let of = format!("step `{}`", step.display_id);
     hooks(&place.step.hooks, &of, levels.nearest(|level| level.shell.as_deref()), scope, problems)
@@ -70,13 +71,14 @@ pub(crate) fn of_pipeline(
         pass_env: set(levels.joined(|level| &level.pass_env).collect()),
         params: params.clone(),
         pipeline: params.clone(),
+        matrix: BTreeMap::new(),
     };
     let of = format!("pipeline `{}`", display_id(table, declared));
     hooks(&declared.hooks, &of, levels.nearest(|level| level.shell.as_deref()), scope, problems)
 }
 
 fn is_known(placeholder: &Placeholder) -> bool {
-    matches!(placeholder, Placeholder::Param(_) | Placeholder::Pipeline(_))
+    matches!(placeholder, Placeholder::Param(_) | Placeholder::Pipeline(_) | Placeholder::Matrix(_))
 }
 
 fn renderer<'a>(params: &BTreeMap<String, Value>, pipeline: &'a BTreeMap<String, Value>) -> Renderer<'a> {
@@ -94,6 +96,7 @@ fn hooks(
     problems: &mut Vec<Diagnostic>,
 ) -> Hooks {
     let mut renderer = renderer(&scope.params, &scope.pipeline);
+    renderer.matrix = &scope.matrix;
     let hooks = declared.iter().map(|hook| {
         let (command, calls_cargo) = match &hook.command {
             HookCommand::Shell(text) => {

@@ -1,6 +1,7 @@
 //! From declarations to the model: references, placeholders, ranks, `--set`. Knows no TOML and no disk.
 
 mod cargo;
+mod cells;
 mod command;
 mod hooks;
 mod outputs;
@@ -16,11 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::declarations::{Declarations, PipelineDeclaration, StepDeclaration, TableDeclaration};
 use super::{in_order, overlay};
 use crate::diag::Diagnostic;
+use crate::glob::PathSet;
 use crate::layout::Layout;
 use crate::model::{Model, Output, Pipeline, PipelineId, Settings, Step, StepId};
 use crate::path::RelPath;
 use crate::suggest;
 use crate::value::Value;
+use cells::Cell;
 
 /// What the command line puts over the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +44,12 @@ struct Place<'d> {
     pipeline: &'d PipelineDeclaration,
     pipeline_id: PipelineId,
     step: &'d StepDeclaration,
+    /// Which cell of the step it is, where that has a matrix.
+    cell: Option<&'d Cell>,
 }
+
+/// The files that some globs match, for matrices that have a cell for each.
+pub type Files<'f> = &'f dyn Fn(&PathSet) -> Vec<RelPath>;
 
 /// What all steps are resolved against.
 struct Context<'d> {
@@ -69,9 +77,16 @@ struct Context<'d> {
 ///
 /// A group's members: in a package's table a name means that package's pipeline, else the workspace's; in the
 /// workspace table it means the pipelines of that name wherever they are defined, as on the command line.
-pub fn resolve(declarations: &Declarations, layout: &Layout, overrides: &Overrides) -> (Model, Vec<Diagnostic>) {
+///
+/// `files` is asked for the files that the glob of a matrix matches.
+pub fn resolve(
+    declarations: &Declarations,
+    layout: &Layout,
+    overrides: &Overrides,
+    files: Files<'_>,
+) -> (Model, Vec<Diagnostic>) {
     let mut problems = Vec::new();
-    let overlaid: Declarations;
+    let (overlaid, cells): (Declarations, Vec<Option<Vec<Cell>>>);
     let mut context = index(declarations, layout, overrides);
     let members = members(&context, &mut problems);
     default_pipeline(&context, declarations, &mut problems);
@@ -84,6 +99,8 @@ pub fn resolve(declarations: &Declarations, layout: &Layout, overrides: &Overrid
 
     let mut sets = params::Sets::read(&overrides.set, &mut problems);
     context.pipeline_params = sets.pipelines(&context, &selected, &mut problems);
+    cells = context.steps.iter().map(|place| cells::of(&context, *place, files, &mut problems)).collect();
+    context.split(&cells);
     let mut drafts: Vec<step::Draft> = Vec::with_capacity(context.steps.len());
     for place in context.steps.clone() {
         let draft = step::draft(&context, place, &mut sets, selected.contains(&place.pipeline_id), &mut problems);
@@ -93,6 +110,7 @@ pub fn resolve(declarations: &Declarations, layout: &Layout, overrides: &Overrid
     for draft in &mut drafts {
         context.outputs.push(std::mem::take(&mut draft.outputs));
     }
+    cells::over_outputs(&context, &mut problems);
     let steps = drafts.into_iter().enumerate().map(|(at, draft)| step::finish(&context, draft, at, &mut problems));
     let steps: Vec<Step> = steps.collect();
     ranks::unknown_ignored(&context, &steps, &mut problems);
@@ -136,7 +154,13 @@ fn index<'d>(declarations: &'d Declarations, layout: &'d Layout, overrides: &'d 
         for pipeline in &table.pipelines {
             let pipeline_id = PipelineId(context.pipelines.len() as u32);
             let first = context.steps.len() as u32;
-            context.steps.extend(pipeline.steps.iter().map(|step| Place { table, pipeline, pipeline_id, step }));
+            context.steps.extend(pipeline.steps.iter().map(|step| Place {
+                table,
+                pipeline,
+                pipeline_id,
+                step,
+                cell: None,
+            }));
             context.steps_of.push((first..context.steps.len() as u32).map(StepId).collect());
             context.pipelines.push((table, pipeline));
         }
@@ -160,6 +184,24 @@ fn display_id(table: &TableDeclaration, pipeline: &PipelineDeclaration) -> Strin
     match &table.package {
         Some(package) => format!("{package}:{}", pipeline.name.value),
         None => pipeline.name.value.clone(),
+    }
+}
+
+impl<'d> Context<'d> {
+    /// Puts the cells of each step in its place.
+    fn split(&mut self, cells: &'d [Option<Vec<Cell>>]) {
+        let steps = std::mem::take(&mut self.steps);
+        self.steps_of = vec![Vec::new(); self.pipelines.len()];
+        for (place, cells) in steps.into_iter().zip(cells) {
+            let places = match cells {
+                None => vec![place],
+                Some(cells) => cells.iter().map(|cell| Place { cell: Some(cell), ..place }).collect(),
+            };
+            for place in places {
+                self.steps_of[place.pipeline_id.0 as usize].push(StepId(self.steps.len() as u32));
+                self.steps.push(place);
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::render::{Rendered, Renderer, bad_path};
 use super::{Context, Place as Origin};
 use crate::diag::{Diagnostic, Span};
+use crate::digest::Digest;
 use crate::glob::PatternError;
 use crate::manifest::declarations::OutputDeclaration;
 use crate::manifest::level::{Alike, bad_name, check_alike, is_name};
@@ -47,7 +48,28 @@ fn our_place(context: &Context<'_>, origin: Origin<'_>, file: &[u8]) -> Place {
     for name in package.into_iter().chain([&*origin.pipeline.name.value, &*origin.step.name.value]) {
         path = path.child(name.as_bytes());
     }
+    if let Some(cell) = origin.cell {
+        path = path.child(folder_name(&cell.label).as_bytes());
+    }
     Place::Path { path: path.child(file), folder: false }
+}
+
+/// A cell's values as the name of a folder: no two have the same.
+fn folder_name(label: &str) -> String {
+    const LONGEST: usize = 120;
+    let mut name = String::new();
+    for byte in label.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.=,+".contains(&byte) {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    if name.len() > LONGEST {
+        name.truncate(LONGEST);
+        name.push_str(&format!("%{}", Digest::of(label.as_bytes()).short()));
+    }
+    name
 }
 
 fn file_name(context: &Context<'_>, origin: Origin<'_>, renderer: &mut Renderer<'_>, text: &Text) -> Option<Output> {

@@ -30,7 +30,11 @@ impl Sets {
     pub(crate) fn read(texts: &[String], problems: &mut Vec<Diagnostic>) -> Self {
         let mut sets = Vec::new();
         for written in texts {
-            let Some((target, value)) = written.split_once('=') else {
+            // A cell's values hold `=` and `.` as well.
+            let name = written.find(']').map_or(0, |end| end + 1);
+            let name = if written.find('[').is_some_and(|open| written[..open].contains('=')) { 0 } else { name };
+            let equals = written[name..].find('=').map(|at| name + at);
+            let Some((target, value)) = equals.map(|at| (&written[..at], &written[at + 1..])) else {
                 problems.push(
                     Diagnostic::error(format!("`--set {written}` has no `=`"))
                         .help("`--set NAME=VALUE`, or `--set STEP.NAME=VALUE` for one step"),
@@ -139,9 +143,11 @@ impl Sets {
 
 /// Is `id` (`step`, `pipeline/step`, `package:pipeline/step`) this step?
 fn names_step(id: &str, place: Place<'_>) -> bool {
-    let step = &place.step.name.value;
-    let within = format!("{}/{step}", place.pipeline.name.value);
-    id == step || id == within || id == format!("{}/{step}", display_id(place.table, place.pipeline))
+    let names = [place.step.name.value.clone(), place.name()];
+    names.iter().any(|step| {
+        let within = format!("{}/{step}", place.pipeline.name.value);
+        id == *step || id == within || id == format!("{}/{step}", display_id(place.table, place.pipeline))
+    })
 }
 
 impl Set {

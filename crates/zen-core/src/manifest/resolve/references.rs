@@ -21,29 +21,62 @@ pub(crate) struct Reference<'t> {
 
 impl<'t> Reference<'t> {
     pub(crate) fn read(text: &'t str) -> Self {
-        let (package, rest) = text.split_once(':').map_or((None, text), |(package, rest)| (Some(package), rest));
-        let (pipeline, rest) = rest.split_once('/').map_or((None, rest), |(pipeline, rest)| (Some(pipeline), rest));
-        let (step, output) = rest.split_once('.').map_or((rest, None), |(step, output)| (step, Some(output)));
+        // A cell's values may hold anything but `]`.
+        let open = text.find('[').unwrap_or(text.len());
+        let cell_end = text[open..].find(']').map_or(open, |close| open + close + 1);
+        let head = &text[..open];
+        let (package, head) = head.split_once(':').map_or((None, head), |(package, rest)| (Some(package), rest));
+        let (pipeline, head) = head.split_once('/').map_or((None, head), |(pipeline, rest)| (Some(pipeline), rest));
+        let start = open - head.len();
+        let dot = text[start..open].find('.').map(|at| start + at).filter(|_| cell_end == open);
+        let dot = dot.or_else(|| text[cell_end..].find('.').map(|at| cell_end + at));
+        let (step, output) = match dot {
+            Some(dot) => (&text[start..dot], Some(&text[dot + 1..])),
+            None => (&text[start..], None),
+        };
         Self { package, pipeline, step, output }
+    }
+
+    /// The step's name in the table: without the values of a cell.
+    pub(crate) fn base(&self) -> &'t str {
+        self.step.split('[').next().unwrap_or(self.step)
     }
 }
 
 impl Context<'_> {
-    /// The step that `reference`, written in `from`, means.
-    pub(crate) fn find_step(
+    /// The step that `reference`, written in `from`, means: of a matrix step the cells that agree with it.
+    pub(crate) fn find_steps(
         &self,
         from: Place<'_>,
         text: &str,
         reference: Reference<'_>,
         span: Span,
-    ) -> Result<StepId, Diagnostic> {
+    ) -> Result<Vec<StepId>, Diagnostic> {
         let pipeline = self.find_pipeline(from, text, reference, span)?;
         let steps = &self.steps_of[pipeline.0 as usize];
         let name_of = |id: &StepId| self.steps[id.0 as usize].step.name.value.as_str();
-        if let Ok(at) = steps.binary_search_by(|id| name_of(id).cmp(reference.step)) {
-            return Ok(steps[at]);
-        }
         let (table, declaration) = self.pipelines[pipeline.0 as usize];
+        let first = steps.partition_point(|id| name_of(id) < reference.base());
+        let called = &steps[first..];
+        let called = &called[..called.partition_point(|id| name_of(id) == reference.base())];
+        if reference.step != reference.base() {
+            let is_it = |id: &&StepId| self.steps[id.0 as usize].name() == reference.step;
+            if let Some(cell) = called.iter().find(is_it) {
+                return Ok(vec![*cell]);
+            }
+        } else if !called.is_empty() {
+            let agreeing = self.agreeing(from, called);
+            return match (agreeing.is_empty(), from.cell) {
+                (true, Some(cell)) => {
+                    Err(Diagnostic::error(format!("no cell of step `{}` agrees with `{}`", reference.step, cell.label))
+                        .at(span, format!("asked for by step `{}`", from.name()))
+                        .help("give both the same values, or other matrix names"))
+                }
+                _ => Ok(agreeing),
+            };
+        } else if declaration.steps.iter().any(|step| step.name.value == reference.step && !step.matrix.is_empty()) {
+            return Ok(Vec::new());
+        }
         if let Some(absent) = declaration.absent.iter().find(|absent| absent.name.value == reference.step) {
             let id = format!("{}/{}", display_id(table, declaration), reference.step);
             return Err(Diagnostic::error(format!("step `{id}` is not there on this platform"))
@@ -116,7 +149,7 @@ impl Context<'_> {
         let outputs = &self.outputs[step.0 as usize];
         let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
         let place = self.steps[step.0 as usize];
-        let shown = format!("{}/{}", display_id(place.table, place.pipeline), place.step.name.value);
+        let shown = place.id();
         let declared = place.step.name.span;
         match (reference.output, &*names) {
             (None, [_]) => Ok(0),

@@ -11,6 +11,9 @@ use crate::model::template::{Part, Placeholder, Template};
 use crate::path::{PathError, RelPath};
 use crate::value::Value;
 
+/// What a step without `matrix` has of it.
+static NO_MATRIX: BTreeMap<String, Value> = BTreeMap::new();
+
 /// A string with its values in place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rendered {
@@ -46,6 +49,7 @@ impl Rendered {
 pub(crate) struct Renderer<'a> {
     pub(crate) params: BTreeMap<String, Value>,
     pub(crate) pipeline: &'a BTreeMap<String, Value>,
+    pub(crate) matrix: &'a BTreeMap<String, Value>,
     pub(crate) args: &'a [String],
     pub(crate) inputs: BTreeSet<String>,
     pub(crate) outputs: BTreeSet<String>,
@@ -61,6 +65,7 @@ impl<'a> Renderer<'a> {
         Self {
             params: BTreeMap::new(),
             pipeline,
+            matrix: &NO_MATRIX,
             args,
             inputs: BTreeSet::new(),
             outputs: BTreeSet::new(),
@@ -74,11 +79,13 @@ impl<'a> Renderer<'a> {
     fn scope<'s>(
         params: &'s BTreeMap<String, Value>,
         pipeline: &'s BTreeMap<String, Value>,
+        matrix: &'s BTreeMap<String, Value>,
         refuse: Option<Refuse>,
     ) -> Scope<'s> {
         Scope {
             params: params.keys().map(String::as_str).collect(),
             pipeline: pipeline.keys().map(String::as_str).collect(),
+            matrix: matrix.keys().map(String::as_str).collect(),
             refuse,
             ..Scope::default()
         }
@@ -89,7 +96,7 @@ impl<'a> Renderer<'a> {
         let scope = Scope {
             inputs: self.inputs.iter().map(String::as_str).collect(),
             outputs: self.outputs.iter().map(String::as_str).collect(),
-            ..Self::scope(&self.params, self.pipeline, self.refuse)
+            ..Self::scope(&self.params, self.pipeline, self.matrix, self.refuse)
         };
         let template = parse(text, &scope, &mut self.problems);
         self.note(&template);
@@ -98,7 +105,7 @@ impl<'a> Renderer<'a> {
 
     /// The same for one that runs before inputs and outputs are known.
     pub(crate) fn early_template(&mut self, text: &Text) -> Template {
-        let scope = Self::scope(&self.params, self.pipeline, Some(Refuse::Artifacts));
+        let scope = Self::scope(&self.params, self.pipeline, self.matrix, Some(Refuse::Artifacts));
         let template = parse(text, &scope, &mut self.problems);
         self.note(&template);
         template
@@ -111,7 +118,7 @@ impl<'a> Renderer<'a> {
                     self.used_pipeline.insert(name.clone());
                 }
                 Placeholder::Args => self.uses_args = true,
-                Placeholder::Param(_) | Placeholder::Input(_) | Placeholder::Output(_) => {}
+                Placeholder::Param(_) | Placeholder::Matrix(_) | Placeholder::Input(_) | Placeholder::Output(_) => {}
             }
         }
     }
@@ -188,15 +195,18 @@ impl<'a> Renderer<'a> {
                 Value::Table(entries.iter().map(|(key, item)| (key.clone(), self.value(item))).collect())
             }
             Raw::Text(text) => {
-                let scope = Self::scope(&self.params, self.pipeline, Some(Refuse::AllButPipeline));
+                let scope = Self::scope(&self.params, self.pipeline, self.matrix, Some(Refuse::AllButPipeline));
                 let template = parse(text, &scope, &mut self.problems);
                 self.uses_args |= template.placeholders().any(|placeholder| *placeholder == Placeholder::Args);
-                if let [Part::Placeholder(Placeholder::Pipeline(name))] = &*template.parts {
-                    return self.pipeline[name].clone();
+                match &*template.parts {
+                    [Part::Placeholder(Placeholder::Pipeline(name))] => return self.pipeline[name].clone(),
+                    [Part::Placeholder(Placeholder::Matrix(name))] => return self.matrix[name].clone(),
+                    _ => {}
                 }
                 let text_of = |part: &Part| match part {
                     Part::Text(literal) => literal.clone(),
                     Part::Placeholder(Placeholder::Pipeline(name)) => self.pipeline[name].to_text(),
+                    Part::Placeholder(Placeholder::Matrix(name)) => self.matrix[name].to_text(),
                     Part::Placeholder(_) => self.args.join(" "),
                 };
                 Value::String(template.parts.iter().map(text_of).collect())
@@ -209,6 +219,7 @@ impl<'a> Renderer<'a> {
         let value = match placeholder {
             Placeholder::Param(name) => self.params.get(name)?,
             Placeholder::Pipeline(name) => self.pipeline.get(name)?,
+            Placeholder::Matrix(name) => self.matrix.get(name)?,
             Placeholder::Args => return Some(self.args.join(" ")),
             Placeholder::Input(_) | Placeholder::Output(_) => return None,
         };
@@ -231,6 +242,7 @@ impl<'a> Renderer<'a> {
             Part::Text(literal) => Some(literal.clone()),
             Part::Placeholder(Placeholder::Param(name)) => self.params.get(name).map(Value::to_text),
             Part::Placeholder(Placeholder::Pipeline(name)) => self.pipeline.get(name).map(Value::to_text),
+            Part::Placeholder(Placeholder::Matrix(name)) => self.matrix.get(name).map(Value::to_text),
             Part::Placeholder(Placeholder::Args) => Some(self.args.join(" ")),
             Part::Placeholder(Placeholder::Input(_) | Placeholder::Output(_)) => None,
         };

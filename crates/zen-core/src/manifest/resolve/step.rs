@@ -12,7 +12,7 @@ use crate::diag::{Diagnostic, Span};
 use crate::manifest::declarations::{InputDeclaration, Params, Threads};
 use crate::manifest::level::{Alike, check_alike};
 use crate::manifest::reader::Text;
-use crate::model::{Hooks, Input, InputSource, Output, Rank, Step, StepRef};
+use crate::model::{ArtifactRef, Hooks, Input, InputSource, Output, Rank, Step, StepRef};
 use crate::path::RelPath;
 use crate::suggest;
 use crate::value::Value;
@@ -35,8 +35,17 @@ impl<'d> Place<'d> {
         }
     }
 
-    fn id(&self) -> String {
-        format!("{}/{}", display_id(self.table, self.pipeline), self.step.name.value)
+    /// Its name; of a cell with its values.
+    pub(crate) fn name(&self) -> String {
+        match self.cell {
+            Some(cell) => format!("{}[{}]", self.step.name.value, cell.label),
+            None => self.step.name.value.clone(),
+        }
+    }
+
+    /// `pipeline/step`
+    pub(crate) fn id(&self) -> String {
+        format!("{}/{}", display_id(self.table, self.pipeline), self.name())
     }
 }
 
@@ -48,7 +57,7 @@ pub(crate) fn draft<'d>(
     is_selected: bool,
     problems: &mut Vec<Diagnostic>,
 ) -> Draft<'d> {
-    let mut renderer = Renderer::new(&context.pipeline_params[place.pipeline_id.0 as usize], context.args);
+    let mut renderer = renderer(context, place);
     let mut params = declared_params(place, &mut renderer);
     let span_of = |name: &str| match &place.step.params {
         Params::Table(params) => params[name].span,
@@ -83,6 +92,15 @@ pub(crate) fn draft<'d>(
     }
 }
 
+/// A renderer with what the step's strings may use from the start.
+fn renderer<'c>(context: &'c Context<'_>, place: Place<'c>) -> Renderer<'c> {
+    let mut renderer = Renderer::new(&context.pipeline_params[place.pipeline_id.0 as usize], context.args);
+    if let Some(cell) = place.cell {
+        renderer.matrix = &cell.values;
+    }
+    renderer
+}
+
 fn declared_params(place: Place<'_>, renderer: &mut Renderer<'_>) -> BTreeMap<String, Value> {
     let texts = match &place.step.params {
         Params::Table(params) => {
@@ -115,7 +133,7 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
     let Draft { place, params, used_pipeline, uses_args, .. } = draft;
     let declared = place.step;
     let base = &place.table.base;
-    let mut renderer = Renderer::new(&context.pipeline_params[place.pipeline_id.0 as usize], context.args);
+    let mut renderer = renderer(context, place);
     (renderer.params, renderer.used_pipeline, renderer.uses_args) = (params, used_pipeline, uses_args);
     let outputs = context.outputs[at].clone();
 
@@ -143,7 +161,9 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
     let mut step = Step {
         hooks: Hooks::default(),
         pipeline: place.pipeline_id,
-        name: declared.name.value.clone(),
+        name: place.name(),
+        base_name: declared.name.value.clone(),
+        matrix: place.cell.map(|cell| cell.values.clone()).unwrap_or_default(),
         display_id: place.id(),
         span: declared.name.span,
         description: declared.description.as_ref().and_then(|text| renderer.string(text)),
@@ -228,8 +248,8 @@ fn step_refs(
             );
             continue;
         }
-        match context.find_step(place, &written, reference, text.span) {
-            Ok(step) => refs.push(StepRef { step, span: text.span }),
+        match context.find_steps(place, &written, reference, text.span) {
+            Ok(steps) => refs.extend(steps.into_iter().map(|step| StepRef { step, span: text.span })),
             Err(problem) => renderer.problems.push(problem),
         }
     }
@@ -288,7 +308,7 @@ fn artifact(
 ) -> Option<(String, InputSource)> {
     let written = renderer.string(text)?;
     let reference = Reference::read(&written);
-    let found = context.find_step(place, &written, reference, text.span);
+    let found = context.find_steps(place, &written, reference, text.span);
     if let Err(problem) = &found
         && looks_like_path(&written)
         && !problem.helps.iter().any(|help| help.starts_with("did you mean") || help.starts_with("a step of"))
@@ -305,11 +325,16 @@ fn artifact(
         );
         return None;
     }
-    let found = found.and_then(|step| Ok((step, context.find_output(step, reference, text.span)?)));
+    let with_output = |step| Ok(ArtifactRef { step, output: context.find_output(step, reference, text.span)? });
+    let found = found.and_then(|steps| steps.into_iter().map(with_output).collect::<Result<Vec<_>, _>>());
     match found {
-        Ok((step, output)) => {
-            let name = context.outputs[step.0 as usize][output].name.clone();
-            Some((name, InputSource::Artifact { step, output }))
+        Ok(artifacts) => {
+            let name = match artifacts.first() {
+                Some(first) => context.outputs[first.step.0 as usize][first.output].name.clone(),
+                // Of a step that has no cells; that has been said.
+                None => reference.output.unwrap_or(reference.base()).to_owned(),
+            };
+            Some((name, InputSource::Artifact(artifacts)))
         }
         Err(problem) => {
             renderer.problems.push(problem);

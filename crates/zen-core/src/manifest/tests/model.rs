@@ -97,7 +97,7 @@ fn the_example_of_the_contract() {
     assert!(trainer.outputs[1].metric);
     let inputs: Vec<_> = trainer.inputs.iter().map(|input| input.name.as_str()).collect();
     assert_eq!(inputs, ["x_train", "y_train"]);
-    assert!(matches!(trainer.inputs[1].source, InputSource::Artifact { output: 1, .. }));
+    assert!(matches!(trainer.inputs[1].source, InputSource::Artifact(ref artifacts) if artifacts[0].output == 1));
 }
 
 #[test]
@@ -168,8 +168,8 @@ fn references_look_in_the_same_table_first() {
     let model = model(&root, &[("api", &package), ("cli", &cli)], &Overrides::default());
     let step = find(&model, "api:use/s");
     let sources: Vec<_> = (step.inputs.iter())
-        .map(|input| match input.source {
-            InputSource::Artifact { step, .. } => format!("{}={}", input.name, model.step(step).display_id),
+        .map(|input| match &input.source {
+            InputSource::Artifact(artifacts) => format!("{}={}", input.name, model.step(artifacts[0].step).display_id),
             InputSource::Files(_) => panic!("all are references"),
         })
         .collect();
@@ -335,7 +335,7 @@ fn a_lone_package_has_the_settings_of_a_workspace() {
     let file = sources.add(path("Cargo.toml"), text);
     let table = |package: Option<&str>| Table { file, package: package.map(str::to_owned), base: RelPath::root() };
     let (declarations, mut problems) = load(&sources, &[table(None), table(Some("api"))]);
-    let (model, more) = resolve(&declarations, &super::layout(), &Overrides::default());
+    let (model, more) = resolve(&declarations, &super::layout(), &Overrides::default(), &|_| Vec::new());
     problems.extend(more);
     assert_eq!(render(&problems, &sources), "");
     assert_eq!(model.settings.default_pipeline.as_deref(), Some("p"));

@@ -16,7 +16,7 @@ fn on(triple: &str, root: &str) -> (String, String) {
     let (mut declarations, mut problems) = load(&sources, &[Table { file, package: None, base: RelPath::root() }]);
     assert!(declarations.have_platforms());
     declarations.leave_out_absent(&Host::new(triple));
-    let (model, more) = resolve(&declarations, &layout(), &Overrides::default());
+    let (model, more) = resolve(&declarations, &layout(), &Overrides::default(), &|_| Vec::new());
     problems.extend(more);
     let names: Vec<&str> = model.steps.iter().map(|step| step.name.as_str()).collect();
     (names.join(" "), render(&problems, &sources))
