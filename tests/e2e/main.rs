@@ -24,6 +24,7 @@ mod ignored_inputs;
 mod interactive;
 mod iris;
 mod logs;
+mod matrix;
 mod meanwhile;
 mod messages;
 mod outputs;

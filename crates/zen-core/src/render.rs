@@ -87,6 +87,71 @@ pub fn command_words(command: &Command, values: &Values) -> Result<Vec<OsString>
     }
 }
 
+/// [`command_words`] for several cells of one step: each word that holds `{{ matrix.x }}` is there once for each of them.
+/// All else is as the first has it.
+///
+/// # Errors
+/// As [`command_words`].
+pub fn batch_words(command: &Command, cells: &[&Values]) -> Result<Vec<OsString>, RenderError> {
+    let Some(first) = cells.first() else { return Ok(Vec::new()) };
+    let each = |templates: &[Template]| -> Result<Vec<OsString>, RenderError> {
+        let mut words = Vec::new();
+        for template in templates {
+            let cells = if holds_matrix(&template.parts) { cells } else { &cells[..1] };
+            for values in cells {
+                words.extend(render_words(template, values)?);
+            }
+        }
+        Ok(words)
+    };
+    match command {
+        Command::Argv(words) => each(words),
+        Command::Target { args, .. } => each(args),
+        Command::Build(_) => command_words(command, first),
+        Command::Shell { script, shell } => {
+            let mut text = Vec::new();
+            for piece in pieces(&script.parts) {
+                let piece = Template { parts: piece, span: script.span };
+                let cells = if holds_matrix(&piece.parts) { cells } else { &cells[..1] };
+                let words = cells.iter().map(|values| render_script(&piece, values)).collect::<Result<Vec<_>, _>>()?;
+                text.push(words.join(std::ffi::OsStr::new(" ")));
+            }
+            let script_text = text.join(std::ffi::OsStr::new(""));
+            let shell =
+                Command::Shell { script: Template { parts: Vec::new(), span: script.span }, shell: shell.clone() };
+            let mut words = command_words(&shell, first)?;
+            words.pop();
+            words.push(script_text);
+            Ok(words)
+        }
+    }
+}
+
+fn holds_matrix(parts: &[Part]) -> bool {
+    parts.iter().any(|part| matches!(part, Part::Placeholder(Placeholder::Matrix(_))))
+}
+
+/// A shell string in words and what stands between them.
+fn pieces(parts: &[Part]) -> Vec<Vec<Part>> {
+    let mut pieces: Vec<Vec<Part>> = vec![Vec::new()];
+    for part in parts {
+        let Part::Text(text) = part else {
+            pieces.last_mut().expect("there is one from the start").push(part.clone());
+            continue;
+        };
+        for piece in text.split_inclusive(char::is_whitespace) {
+            let word = piece.trim_end_matches(char::is_whitespace);
+            let last = pieces.last_mut().expect("there is one from the start");
+            last.push(Part::Text(word.to_owned()));
+            if word.len() < piece.len() {
+                pieces.push(vec![Part::Text(piece[word.len()..].to_owned())]);
+                pieces.push(Vec::new());
+            }
+        }
+    }
+    pieces
+}
+
 /// What gets the string of a step that names no `shell`; never `$SHELL`.
 pub fn default_shell() -> &'static [&'static str] {
     if cfg!(windows) { &["cmd", "/C"] } else { &["sh", "-e", "-c"] }

@@ -167,6 +167,19 @@ impl Schedule {
         Some(self.order[at])
     }
 
+    /// A queued step that goes along with one that is being started: it is running from now on, in the other's room.
+    /// Gives whether it was queued.
+    pub fn take_along(&mut self, step: StepId) -> bool {
+        let at = self.at[&step];
+        let is_queued = self.states[at] == State::Queued;
+        if is_queued {
+            self.queue.remove(&(std::cmp::Reverse(self.priority[at]), at));
+            self.demands[at] = Demand::default();
+            self.states[at] = State::Running;
+        }
+        is_queued
+    }
+
     /// The running step needs a pool no longer.
     pub fn leave_pool(&mut self, step: StepId, pool: &str) {
         let demand = &mut self.demands[self.at[&step]];

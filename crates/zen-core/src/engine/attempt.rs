@@ -23,7 +23,7 @@ use crate::path::RelPath;
 use crate::place::{PlaceError, Replaced};
 use crate::process::jobserver::Jobserver;
 use crate::process::{self, Exit, GRACE, JobId, Spec, Stdout};
-use crate::render::{Values, command_words, render_text};
+use crate::render::{Values, batch_words, command_words, render_text};
 use crate::scan::Content;
 use crate::scan::walk::SetSpec;
 use crate::store::Objects;
@@ -45,6 +45,10 @@ pub(super) struct Attempt<'a, 'w> {
     pub(super) log: Vec<u8>,
     pub(super) exit_code: Option<i32>,
     pub(super) started: Option<Instant>,
+    /// What placeholders stand for in the other cells that its command works on.
+    cells: Vec<Values>,
+    /// Why what cargo built forbids a record, for those cells as well.
+    pub(super) refused_by_build: Option<String>,
 }
 
 impl<'a, 'w> Attempt<'a, 'w> {
@@ -52,7 +56,21 @@ impl<'a, 'w> Attempt<'a, 'w> {
         let mut specs = work.world.specs_of(job.step);
         specs.extend(job.view.items.watched());
         let (before, log, exit_code, started) = (Vec::new(), Vec::new(), None, None);
-        Self { work, job, step: work.step(job.step), say, specs, key, before, borrowed: None, log, exit_code, started }
+        Self {
+            work,
+            job,
+            step: work.step(job.step),
+            say,
+            specs,
+            key,
+            before,
+            borrowed: None,
+            log,
+            exit_code,
+            started,
+            cells: Vec::new(),
+            refused_by_build: None,
+        }
     }
 
     /// States the inputs: are they still those that the step was decided on?
@@ -82,13 +100,28 @@ impl<'a, 'w> Attempt<'a, 'w> {
         let artifacts = self.tries(&values, &environment, built.as_ref())?;
         if let Some(built) = &built {
             for path in built.undeclared(&self.work.world.project.workspace, &|path| self.is_known(path)) {
-                self.refuse(format!("cargo read `{path}`, which is not part of the key"));
+                let why = format!("cargo read `{path}`, which is not part of the key");
+                self.refused_by_build = Some(why.clone());
+                self.refuse(why);
                 self.event(Event::Warning(self.undeclared_source(&path)));
             }
         }
+        self.check_afterwards(None);
+        Ok(artifacts)
+    }
+
+    /// Lets its command work on another cell as well.
+    pub(super) fn add_cell(&mut self, other: &Attempt<'_, '_>) {
+        self.cells.push(other.values());
+    }
+
+    /// May the step be recorded, now that its command has ended? `refused`: what is known to forbid it.
+    pub(super) fn check_afterwards(&mut self, refused: Option<&str>) {
+        if let Some(why) = refused {
+            self.refuse(why.to_owned());
+        }
         self.check_inputs_held_still();
         self.check_nobody_else_made_inputs();
-        Ok(artifacts)
     }
 
     /// The step must not be recorded.
@@ -240,7 +273,13 @@ impl<'a, 'w> Attempt<'a, 'w> {
             self.exit_code = Some(0);
             return built.deliver(self.step, &self.work.world.project.workspace.root);
         }
-        let mut words = command_words(&self.step.command, values).map_err(|error| error.to_string())?;
+        let words = if self.cells.is_empty() {
+            command_words(&self.step.command, values)
+        } else {
+            let cells: Vec<&Values> = std::iter::once(values).chain(&self.cells).collect();
+            batch_words(&self.step.command, &cells)
+        };
+        let mut words = words.map_err(|error| error.to_string())?;
         if let Some(executable) = built.and_then(Built::executable) {
             words.insert(0, executable.as_os_str().to_owned());
         }

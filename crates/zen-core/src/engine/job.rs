@@ -96,6 +96,8 @@ pub(super) struct Job {
     pub(super) stamps: Stamps,
     /// The places whose paths are not inputs.
     pub(super) owned: Vec<Place>,
+    /// Other cells of the step that its command works on as well.
+    pub(super) along: Vec<Job>,
 }
 
 /// What all workers share.
@@ -154,6 +156,7 @@ impl<'w> Work<'w> {
                 Err(Stop::Ended(ended)) => ended,
                 Err(Stop::Failed(failure)) => Ended::Failed { failure, end: Box::default() },
             },
+            Task::Run { .. } if !job.along.is_empty() => self.execute_batch(job, say),
             Task::Run { key, why, look_no_more } => self.execute(job, key, why, *look_no_more, say),
         }
     }

@@ -300,22 +300,10 @@ impl<'r, 'w> Loop<'r, 'w> {
     where
         'w: 's,
     {
-        let decided = self.progress.decided[&step].clone();
-        let task = match (decided.decision, decided.record) {
-            (Decision::Restore, Some(record)) => Task::Restore(record),
-            _ => Task::Run { key: decided.key, why: decided.why, look_no_more: self.looks.get(&step) >= Some(&LOOKS) },
-        };
-        let upstream = self.world.upstream(step);
-        let upstream = upstream.into_iter().map(|up| (up, Arc::clone(&self.progress.settled[&up]))).collect();
-        let job = Job {
-            step,
-            task,
-            upstream,
-            view: self.progress.views[&step].clone(),
-            observed: self.progress.observed(self.world, step).ok(),
-            stamps: self.progress.stamps(self.world, step),
-            owned: self.progress.owned_places(self.world, step),
-        };
+        let mut job = self.job(step);
+        if self.world.definitions.model.step(step).batch && matches!(job.task, Task::Run { .. }) {
+            job.along = self.go_along(step);
+        }
         let (work, sender) = (self.work, self.sender.clone());
         scope.spawn(move || {
             let ended = work.run(&job, &|message| {
@@ -323,6 +311,41 @@ impl<'r, 'w> Loop<'r, 'w> {
             });
             let _ = sender.send(Message::Ended { step: job.step, ended });
         });
+    }
+
+    /// The other cells of a batch that could start as well.
+    fn go_along(&mut self, step: StepId) -> Vec<Job> {
+        let model = &self.world.definitions.model;
+        let lead = model.step(step);
+        let is_other = |id: &&StepId| {
+            let cell = model.step(**id);
+            **id != step && cell.pipeline == lead.pipeline && cell.base_name == lead.base_name
+        };
+        let others: Vec<StepId> = self.world.selection.order.iter().filter(is_other).copied().collect();
+        let must_run = |id: &StepId| self.progress.decided.get(id).is_some_and(|cell| cell.decision == Decision::Run);
+        let along: Vec<StepId> =
+            others.into_iter().filter(must_run).filter(|id| self.schedule.take_along(*id)).collect();
+        along.into_iter().map(|id| self.job(id)).collect()
+    }
+
+    fn job(&self, step: StepId) -> Job {
+        let decided = self.progress.decided[&step].clone();
+        let task = match (decided.decision, decided.record) {
+            (Decision::Restore, Some(record)) => Task::Restore(record),
+            _ => Task::Run { key: decided.key, why: decided.why, look_no_more: self.looks.get(&step) >= Some(&LOOKS) },
+        };
+        let upstream = self.world.upstream(step);
+        let upstream = upstream.into_iter().map(|up| (up, Arc::clone(&self.progress.settled[&up]))).collect();
+        Job {
+            step,
+            task,
+            upstream,
+            view: self.progress.views[&step].clone(),
+            observed: self.progress.observed(self.world, step).ok(),
+            stamps: self.progress.stamps(self.world, step),
+            owned: self.progress.owned_places(self.world, step),
+            along: Vec::new(),
+        }
     }
 
     fn take<'s>(&mut self, scope: &'s Scope<'s, '_>, message: Message)

@@ -4,6 +4,7 @@
 
 pub mod artifacts;
 mod attempt;
+mod batch;
 mod build;
 mod clean;
 mod commit;

@@ -46,6 +46,7 @@ fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
         cache_funcs: Vec::new(),
         base_name: "s".to_owned(),
         matrix: BTreeMap::new(),
+        batch: false,
     }
 }
 

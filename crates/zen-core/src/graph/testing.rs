@@ -161,6 +161,7 @@ impl Tables {
             cache_funcs: Vec::new(),
             base_name: name.to_owned(),
             matrix: BTreeMap::new(),
+            batch: false,
         });
         id
     }

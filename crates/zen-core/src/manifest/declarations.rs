@@ -142,6 +142,8 @@ pub(crate) struct StepDeclaration {
     pub(crate) pool: Option<Text>,
     pub(crate) threads: Option<Threads>,
     pub(crate) retry_delay: Option<Duration>,
+    /// Where it says `batch = true`.
+    pub(crate) batch: Option<Span>,
     /// Sorted by name.
     pub(crate) matrix: Vec<MatrixDeclaration>,
     pub(crate) platform: Option<Spanned<Platform>>,

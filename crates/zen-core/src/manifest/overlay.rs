@@ -111,6 +111,7 @@ fn put_over(step: &mut StepDeclaration, over: &StepDeclaration, problems: &mut V
     if !over.matrix.is_empty() {
         step.matrix.clone_from(&over.matrix);
     }
+    step.batch = over.batch.or(step.batch);
     step.threads = over.threads.or(step.threads);
     step.retry_delay = over.retry_delay.or(step.retry_delay);
     step.files.extend(over.files.iter().cloned());

@@ -29,7 +29,7 @@ pub(crate) const STEP_KEYS: &[Key] = &[
     Known("platform"),
     Known("interactive"),
     Known("matrix"),
-    NotYet("batch"),
+    Known("batch"),
 ];
 
 const RUN_KEYS: &[Key] = &[
@@ -95,6 +95,10 @@ pub(crate) fn read_part(reader: &mut Reader<'_>, name: Name, node: &Node<'_>) ->
         threads: fields.get("threads-required").map(|node| threads(reader, node)),
         retry_delay: fields.get("retry-delay").and_then(|node| reader.duration(node, "retry-delay")),
         platform: text(reader, "platform").and_then(|text| platform::read(reader, &text)),
+        batch: fields.get("batch").and_then(|node| {
+            let span = fields.key_span("batch").unwrap_or(reader.span(node.span()));
+            reader.boolean(node, "batch")?.then_some(span)
+        }),
         matrix: fields.get("matrix").map(|node| matrix(reader, node)).unwrap_or_default(),
         name,
     }

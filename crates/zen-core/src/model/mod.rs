@@ -119,6 +119,8 @@ pub struct Step {
     pub base_name: String,
     /// What the cell is of a matrix: `x`, and of a table `x.field`, → value. Empty for a step without `matrix`.
     pub matrix: BTreeMap<String, Value>,
+    /// `batch`: are all cells that must run given to one command?
+    pub batch: bool,
     /// `pipeline/step` or `package:pipeline/step`.
     pub display_id: String,
     /// Where the name is written.

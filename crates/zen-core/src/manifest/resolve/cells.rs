@@ -183,18 +183,16 @@ fn packages(context: &Context<'_>, texts: &[Text], renderer: &mut Renderer<'_>) 
     let (mut named, mut gone): (BTreeSet<String>, BTreeSet<String>) = Default::default();
     for text in texts {
         let Some(spec) = renderer.string(text) else { continue };
-        let (list, spec) = match spec.strip_prefix('!') {
-            Some(rest) => (&mut gone, rest),
-            None => (&mut named, &*spec),
-        };
+        let leaves_out = spec.starts_with('!');
+        let spec = spec.trim_start_matches('!');
+        let list = if leaves_out { &mut gone } else { &mut named };
         let members = cargo::members(context.layout, spec);
         if members.is_empty() {
             let names = context.layout.packages.iter().map(|package| package.name.as_str());
-            renderer.problems.push(
-                Diagnostic::error(format!("no package of the workspace is called `{spec}`"))
-                    .at(text.span, "")
-                    .help(suggest::help(spec, names, "packages")),
-            );
+            let problem = format!("no package of the workspace is called `{spec}`");
+            // What is to be left out need not be there, as with cargo's `--exclude`.
+            let problem = if leaves_out { Diagnostic::warning(problem) } else { Diagnostic::error(problem) };
+            renderer.problems.push(problem.at(text.span, "").help(suggest::help(spec, names, "packages")));
         }
         list.extend(members.into_iter().map(str::to_owned));
     }
@@ -210,15 +208,12 @@ fn packages(context: &Context<'_>, texts: &[Text], renderer: &mut Renderer<'_>) 
 /// Refuses globs of a matrix that cover what a step makes: which cells there are must be known before anything runs.
 pub(crate) fn over_outputs(context: &Context<'_>, problems: &mut Vec<Diagnostic>) {
     let outputs = || context.outputs.iter().enumerate().flat_map(|(at, all)| all.iter().map(move |one| (at, one)));
-    let mut seen: BTreeSet<Span> = BTreeSet::new();
-    for place in &context.steps {
-        for matrix in &place.step.matrix {
+    // A step without cells is no step of the context, and its glob is wrong all the same.
+    for (at, (table, pipeline)) in context.pipelines.iter().enumerate() {
+        for matrix in pipeline.steps.iter().flat_map(|step| &step.matrix) {
             let MatrixSource::Glob(texts) = &matrix.source else { continue };
-            if !seen.insert(matrix.name.span) {
-                continue;
-            }
-            let mut renderer = Renderer::new(&context.pipeline_params[place.pipeline_id.0 as usize], context.args);
-            let set = renderer.paths(texts, &place.table.base);
+            let mut renderer = Renderer::new(&context.pipeline_params[at], context.args);
+            let set = renderer.paths(texts, &table.base);
             let covers = |output: &crate::model::Output| {
                 let made = output.place.pattern();
                 set.include.iter().any(|glob| overlap(glob, &made) && !set.leaves_out(glob, &made))

@@ -1,5 +1,6 @@
 //! From declarations to the model: references, placeholders, ranks, `--set`. Knows no TOML and no disk.
 
+mod batch;
 mod cargo;
 mod cells;
 mod command;
@@ -114,6 +115,7 @@ pub fn resolve(
     let steps = drafts.into_iter().enumerate().map(|(at, draft)| step::finish(&context, draft, at, &mut problems));
     let steps: Vec<Step> = steps.collect();
     ranks::unknown_ignored(&context, &steps, &mut problems);
+    batch::check(&context, &steps, &mut problems);
 
     let pipelines = members.into_iter().enumerate().map(|(at, members)| {
         let (table, declaration) = context.pipelines[at];

@@ -60,7 +60,7 @@ zzzzzz = 1"#), @r#"
       help: did you mean `outputs`?
     error: unknown key `zzzzzz` in step `s`
       --> Cargo.toml:11:1 `zzzzzz` not a key of this table
-      help: known keys: `after`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `interactive`, `on-end`, `on-failure` and 14 more
+      help: known keys: `after`, `batch`, `cache-policy`, `cwd`, `depends`, `description`, `enable-cache`, `env`, `files`, `inputs`, `interactive`, `matrix` and 16 more
     "#);
 }
 
@@ -155,22 +155,11 @@ fn no_run() {
 
 #[test]
 fn not_yet() {
-    assert_snapshot!(step(r#"run = "echo {{ matrix.x }}"
-matrix.x = [1]
-batch = true
+    assert_snapshot!(step(r#"run = "true"
 secret-env = ["T"]"#), @r#"
-    error: `matrix` is not supported yet
-      --> Cargo.toml:10:1 `matrix` in step `s`
-      help: remove it, or keep it as `x-matrix` until it is: such keys are left alone
-    error: `batch` is not supported yet
-      --> Cargo.toml:11:1 `batch` in step `s`
-      help: remove it, or keep it as `x-batch` until it is: such keys are left alone
     error: `secret-env` is not supported yet
-      --> Cargo.toml:12:1 `secret-env` in step `s`
+      --> Cargo.toml:10:1 `secret-env` in step `s`
       help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
-    error: `{{ matrix.x }}` is not supported yet
-      --> Cargo.toml:9:13 `{{ matrix.x }}`
-      help: `matrix` comes with a later version
     "#);
 }
 
