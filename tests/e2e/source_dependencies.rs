@@ -88,6 +88,19 @@ fn a_module_may_move_to_another_file() {
 }
 
 #[test]
+fn what_is_remembered_of_items_may_be_lost_or_damaged() {
+    let workspace = reading("[\"my-api::model::Params\"]");
+    let memo = "target/zen/source-items";
+    assert!(workspace.exists(memo), "a run in which nothing changed takes no file apart");
+    fs::remove_file(workspace.path(memo)).expect("it is there");
+    is_fresh(&workspace, "it is found out again");
+    workspace.write(memo, "damaged");
+    is_fresh(&workspace, "it is found out again");
+    workspace.edit("api/src/model.rs", "f64,", "f32,");
+    runs_for(&workspace, "source my-api::model::Params changed");
+}
+
+#[test]
 fn functions_and_methods_can_be_named_alone() {
     let workspace = reading("[\"my-api::model::Params::double\", \"my-api::other\"]");
     workspace.edit("api/src/model.rs", "f64,", "f32,");

@@ -1,9 +1,10 @@
 //! The source items of steps: their files are read and watched, each is taken apart once in a session. Knows no keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 
+use super::known_items::KnownItem;
 use super::observe::View;
 use super::session::{Settled, World};
 use crate::artifact::{Artifact, Node};
@@ -13,9 +14,9 @@ use crate::digest::Digest;
 use crate::layout::TargetKind;
 use crate::model::{Place, SourceItem, StepId};
 use crate::path::RelPath;
-use crate::rust_source::{Problem, Reading, find};
+use crate::rust_source::{Found, Problem, Reading, find};
 use crate::scan::walk::SetSpec;
-use crate::scan::{Content, Observed};
+use crate::scan::{Content, Digests, Observed};
 use crate::store::Objects;
 use crate::suggest;
 
@@ -73,7 +74,15 @@ pub(super) fn look(
 ) -> Vec<(StepId, View)> {
     let mut looks = 1;
     loop {
-        let mut reader = Reader { world, settled, texts: HashMap::new(), awaits: false };
+        let mut reader = Reader {
+            world,
+            settled,
+            is_first: looks == 1,
+            texts: HashMap::new(),
+            found: HashMap::new(),
+            is_made: false,
+            awaits: false,
+        };
         let mut specs = specs.to_vec();
         let mut found = Vec::with_capacity(steps.len());
         for (step, sets) in steps {
@@ -125,7 +134,13 @@ fn first_that_moved(world: &World<'_>, view: &View) -> Option<RelPath> {
 struct Reader<'a, 'p> {
     world: &'a World<'p>,
     settled: &'a HashMap<StepId, Arc<Settled>>,
+    /// Nothing of this look had to be repeated so far.
+    is_first: bool,
     texts: HashMap<RelPath, Result<Reading, String>>,
+    /// Items that are the same for all steps, by their names.
+    found: HashMap<String, Found>,
+    /// Did the item at hand meet what any step makes?
+    is_made: bool,
     /// Did the step at hand meet what another step of this run makes?
     awaits: bool,
 }
@@ -153,23 +168,57 @@ impl Reader<'_, '_> {
         items
     }
 
-    fn find(&mut self, step: StepId, item: &SourceItem) -> crate::rust_source::Found {
+    fn find(&mut self, step: StepId, item: &SourceItem) -> Found {
         let world = self.world;
-        let package = world.project.workspace.layout.package(&item.package);
-        let targets = package.map(|package| &*package.targets).unwrap_or_default();
-        let of = |kind| targets.iter().filter(move |target| target.kind == kind).map(|target| target.src.clone());
-        let roots: Vec<RelPath> = of(TargetKind::Lib).chain(of(TargetKind::Bin)).collect();
+        let roots = roots(world, item);
+        let name = name(item, &roots);
+        if let Some(found) = self.found.get(&name) {
+            return found.clone();
+        }
+        let known = world.known_items.get(&name).filter(|known| self.is_first && self.holds(known));
+        if let Some(KnownItem { digest, files }) = known.cloned() {
+            let found = Found { digest: Ok(digest), files };
+            self.found.insert(name, found.clone());
+            return found;
+        }
+        self.is_made = false;
         let mut library = world.library.lock().unwrap_or_else(PoisonError::into_inner);
-        find(&mut library, &item.package, &roots, &item.path, &mut |path| self.read(step, path))
+        let found = find(&mut library, &item.package, &roots, &item.path, &mut |path| self.read(step, path));
+        // Where steps make some of the files, it is not the same for all steps.
+        if !self.is_made {
+            if let Ok(digest) = &found.digest {
+                world.known_items.put(name.clone(), KnownItem { digest: *digest, files: found.files.clone() });
+            }
+            self.found.insert(name, found.clone());
+        }
+        found
+    }
+
+    /// Are the files still those that it was found in, and nobody's output?
+    fn holds(&self, known: &KnownItem) -> bool {
+        let world = self.world;
+        known.files.iter().all(|(path, digest)| {
+            let is_plain = !path.is_outside()
+                && !world.left_out.iter().any(|folder| path.starts_with(folder))
+                && world.definitions.graph.owners(path).is_empty();
+            let place = path.to_path(&world.project.workspace.root);
+            is_plain
+                && match place.symlink_metadata() {
+                    Ok(metadata) if metadata.is_file() => world.scanner.digest(&place, &metadata).ok() == *digest,
+                    Ok(_) => false,
+                    Err(error) => digest.is_none() && is_absent(&error),
+                }
+        })
     }
 
     fn read(&mut self, step: StepId, path: &RelPath) -> Result<Reading, String> {
         let world = self.world;
         let model = &world.definitions.model;
+        let owners = world.definitions.graph.owners(path);
+        self.is_made |= !owners.is_empty();
         if model.step(step).outputs.iter().any(|output| output.place.owns(path)) {
             return Ok(Reading::Own);
         }
-        let owners = world.definitions.graph.owners(path);
         let upstream = world.upstream(step);
         if let Some((maker, output)) = owners.iter().find(|(maker, _)| upstream.contains(maker)) {
             self.awaits = true;
@@ -214,9 +263,7 @@ fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, String> {
     }
     let place = match path.to_path(root).canonicalize() {
         Ok(place) => place,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Reading::Absent);
-        }
+        Err(error) if is_absent(&error) => return Ok(Reading::Absent),
         Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
     };
     if !place.starts_with(root) {
@@ -226,10 +273,34 @@ fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, String> {
         Ok(metadata) if metadata.is_file() => {}
         Ok(metadata) if metadata.is_dir() => return Ok(Reading::Absent),
         Ok(_) => return Err(format!("`{path}` is no plain file")),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Reading::Absent),
+        Err(error) if is_absent(&error) => return Ok(Reading::Absent),
         Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
     }
     let bytes = std::fs::read(&place).map_err(|error| format!("`{path}` cannot be read: {}", error.kind()))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
     Ok(Reading::Text(text.into()))
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// The crate roots of an item's package: its library first.
+fn roots(world: &World<'_>, item: &SourceItem) -> Vec<RelPath> {
+    let package = world.project.workspace.layout.package(&item.package);
+    let targets = package.map(|package| &*package.targets).unwrap_or_default();
+    let of = |kind| targets.iter().filter(move |target| target.kind == kind).map(|target| target.src.clone());
+    of(TargetKind::Lib).chain(of(TargetKind::Bin)).collect()
+}
+
+/// All that says which item is meant.
+fn name(item: &SourceItem, roots: &[RelPath]) -> String {
+    let roots: Vec<String> = roots.iter().map(ToString::to_string).collect();
+    format!("{item} in {}", roots.join(" "))
+}
+
+/// The names of all items that the tables have.
+pub(super) fn all_names(world: &World<'_>) -> BTreeSet<String> {
+    let items = world.definitions.model.steps.iter().flat_map(|step| &step.policy.source_items);
+    items.map(|item| name(item, &roots(world, item))).collect()
 }

@@ -10,6 +10,7 @@ mod finish;
 pub mod history;
 mod items;
 mod job;
+mod known_items;
 mod ledger;
 mod locks;
 mod looping;

@@ -34,7 +34,7 @@ pub enum Reading {
 pub type Read<'r> = &'r mut dyn FnMut(&RelPath) -> Result<Reading, String>;
 
 /// What was found, and what was looked at on the way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The digest of the item.
     pub digest: Result<Digest, Problem>,
