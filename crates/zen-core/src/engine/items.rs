@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::layout::TargetKind;
 use crate::model::{Place, SourceItem, StepId};
 use crate::path::RelPath;
-use crate::rust_source::{Found, Problem, Reading, find};
+use crate::rust_source::{Found, Problem, Reading, Unreadable, find};
 use crate::scan::walk::SetSpec;
 use crate::scan::{Content, Digests, Observed};
 use crate::store::Objects;
@@ -136,7 +136,7 @@ struct Reader<'a, 'p> {
     settled: &'a HashMap<StepId, Arc<Settled>>,
     /// Nothing of this look had to be repeated so far.
     is_first: bool,
-    texts: HashMap<RelPath, Result<Reading, String>>,
+    texts: HashMap<RelPath, Result<Reading, Unreadable>>,
     /// Items that are the same for all steps, by their names.
     found: HashMap<String, Found>,
     /// Did the item at hand meet what any step makes?
@@ -160,6 +160,7 @@ impl Reader<'_, '_> {
                 Err(problem) => items.problems.push((item.span, problem)),
             }
         }
+        items.problems.sort_by_key(|(span, _)| *span);
         items.awaits = self.awaits;
         items.facts = match items.problems.first().map(|(_, problem)| problem).or(open.as_ref()) {
             Some(problem) => Err(problem.to_string()),
@@ -211,7 +212,7 @@ impl Reader<'_, '_> {
         })
     }
 
-    fn read(&mut self, step: StepId, path: &RelPath) -> Result<Reading, String> {
+    fn read(&mut self, step: StepId, path: &RelPath) -> Result<Reading, Unreadable> {
         let world = self.world;
         let model = &world.definitions.model;
         let owners = world.definitions.graph.owners(path);
@@ -229,18 +230,25 @@ impl Reader<'_, '_> {
         // Without an edge, what is there now says nothing of what that step will make.
         let is_ordered = |maker| world.definitions.graph.upstream(step).iter().any(|edge| edge.from == maker);
         if let Some((maker, _)) = owners.iter().find(|(maker, _)| !is_ordered(*maker)) {
-            return Err(format!("the module file `{path}` is made by step `{}`", model.step(*maker).display_id));
+            return Err(Unreadable {
+                reason: format!("the module file `{path}` is made by step `{}`", model.step(*maker).display_id),
+                help: format!(
+                    "name `{path}` in `files` as well: then this step waits for it; or name the package as a whole"
+                ),
+            });
         }
         self.texts.entry(path.clone()).or_insert_with(|| text(world, path)).clone()
     }
 }
 
 /// What an artifact holds at `path`.
-fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -> Result<Reading, String> {
+fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -> Result<Reading, Unreadable> {
     let entry = artifact.entries.iter().find(|entry| place.root().under(&entry.path) == *path);
     let digest = match entry.map(|entry| &entry.node) {
         None | Some(Node::Folder) => return Ok(Reading::Made(None)),
-        Some(Node::Link { .. }) => return Err(format!("the module file `{path}` is a link that a step makes")),
+        Some(Node::Link { .. }) => {
+            return Err(unreadable(format!("the module file `{path}` is a link that a step makes")));
+        }
         Some(Node::File { digest, .. }) => *digest,
     };
     // What has no record may not be in the store; it lies where it was made.
@@ -248,37 +256,42 @@ fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -
         let bytes = std::fs::read(path.to_path(&world.project.workspace.root)).ok()?;
         (Digest::of(&bytes) == digest).then_some(bytes)
     });
-    let bytes = bytes.ok_or_else(|| format!("the module file `{path}` is no longer what its step made"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    let bytes = bytes.ok_or_else(|| unreadable(format!("the module file `{path}` is no longer what its step made")))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(format!("`{path}` is not UTF-8")))?;
     Ok(Reading::Made(Some(text.into())))
 }
 
-fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, String> {
+fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, Unreadable> {
     let root = &world.project.workspace.root;
     if path.is_outside() {
-        return Err(format!("the module file `{path}` lies outside of the workspace"));
+        return Err(unreadable(format!("the module file `{path}` lies outside of the workspace")));
     }
     if let Some(folder) = world.left_out.iter().find(|folder| path.starts_with(folder)) {
-        return Err(format!("the module file `{path}` lies in `{folder}`, which no step reads from"));
+        return Err(unreadable(format!("the module file `{path}` lies in `{folder}`, which no step reads from")));
     }
     let place = match path.to_path(root).canonicalize() {
         Ok(place) => place,
         Err(error) if is_absent(&error) => return Ok(Reading::Absent),
-        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+        Err(error) => return Err(unreadable(format!("`{path}` cannot be read: {}", error.kind()))),
     };
     if !place.starts_with(root) {
-        return Err(format!("the module file `{path}` is a link that leads out of the workspace"));
+        return Err(unreadable(format!("the module file `{path}` is a link that leads out of the workspace")));
     }
     match place.metadata() {
         Ok(metadata) if metadata.is_file() => {}
         Ok(metadata) if metadata.is_dir() => return Ok(Reading::Absent),
-        Ok(_) => return Err(format!("`{path}` is no plain file")),
+        Ok(_) => return Err(unreadable(format!("`{path}` is no plain file"))),
         Err(error) if is_absent(&error) => return Ok(Reading::Absent),
-        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+        Err(error) => return Err(unreadable(format!("`{path}` cannot be read: {}", error.kind()))),
     }
-    let bytes = std::fs::read(&place).map_err(|error| format!("`{path}` cannot be read: {}", error.kind()))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    let bytes =
+        std::fs::read(&place).map_err(|error| unreadable(format!("`{path}` cannot be read: {}", error.kind())))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(format!("`{path}` is not UTF-8")))?;
     Ok(Reading::Text(text.into()))
+}
+
+fn unreadable(reason: String) -> Unreadable {
+    Unreadable { reason, help: "name items that do not need that file, or the package as a whole".to_owned() }
 }
 
 fn is_absent(error: &std::io::Error) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Found, Library, Problem, Reading, find};
+use super::{Found, Library, Problem, Reading, Unreadable, find};
 use crate::digest::Digest;
 use crate::path::RelPath;
 
@@ -31,7 +31,9 @@ impl Crate {
         find(&mut Library::default(), "api", &roots, &names, &mut |file| match self.0.get(file) {
             Some(text) if text == "own" => Ok(Reading::Own),
             Some(text) if text == "later" => Ok(Reading::NotYet),
-            Some(text) if text == "made" => Err(format!("`{file}` is made by another step")),
+            Some(text) if text == "made" => {
+                Err(Unreadable { reason: format!("`{file}` is made by another step"), help: "wait for it".to_owned() })
+            }
             Some(text) => Ok(Reading::Text(text.as_str().into())),
             None => Ok(Reading::Absent),
         })
