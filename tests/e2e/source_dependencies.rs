@@ -88,6 +88,19 @@ fn a_module_may_move_to_another_file() {
 }
 
 #[test]
+fn what_is_remembered_of_items_may_be_lost_or_damaged() {
+    let workspace = reading("[\"my-api::model::Params\"]");
+    let memo = "target/zen/source-items";
+    assert!(workspace.exists(memo), "a run in which nothing changed takes no file apart");
+    fs::remove_file(workspace.path(memo)).expect("it is there");
+    is_fresh(&workspace, "it is found out again");
+    workspace.write(memo, "damaged");
+    is_fresh(&workspace, "it is found out again");
+    workspace.edit("api/src/model.rs", "f64,", "f32,");
+    runs_for(&workspace, "source my-api::model::Params changed");
+}
+
+#[test]
 fn functions_and_methods_can_be_named_alone() {
     let workspace = reading("[\"my-api::model::Params::double\", \"my-api::other\"]");
     workspace.edit("api/src/model.rs", "f64,", "f32,");
@@ -181,6 +194,33 @@ fn what_cannot_be_told_is_refused_with_the_reason() {
     assert!(broken.stderr.contains("`api/src/lib.rs` cannot be read as Rust: line 2"), "{}", broken.stderr);
     workspace.write("api/src/lib.rs", LIB);
     is_fresh(&workspace, "as it was");
+}
+
+#[test]
+fn a_module_file_may_be_a_link_within_the_workspace_and_nothing_else_but_a_file() {
+    let workspace = reading("[\"my-api::model::load\"]");
+    fs::rename(workspace.path("api/src/model.rs"), workspace.path("shared.rs")).expect("it can be moved");
+    let link = |to: &str| std::os::unix::fs::symlink(to, workspace.path("api/src/model.rs")).expect("it is gone");
+    let gone = || fs::remove_file(workspace.path("api/src/model.rs")).expect("it is there");
+    link("../../shared.rs");
+    is_fresh(&workspace, "the same tokens behind a link");
+    workspace.edit("shared.rs", "u8 {\n    1", "u8 {\n    2");
+    runs_for(&workspace, "source my-api::model::load changed");
+    let refused = |text: &str| {
+        let outcome = workspace.run(&[]);
+        assert_eq!(outcome.code, Some(96), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(text), "`{text}` must be in:\n{}", outcome.stderr);
+    };
+    gone();
+    fs::write(workspace.beside("outside.rs"), MODEL).expect("it can be written");
+    link("../../../outside.rs");
+    refused("the module file `api/src/model.rs` is a link that leads out of the workspace");
+    gone();
+    let made = std::process::Command::new("mkfifo").arg(workspace.path("api/src/model.rs")).status();
+    assert!(made.expect("mkfifo starts").success(), "a FIFO can be made");
+    refused("`api/src/model.rs` is no plain file");
+    gone();
+    refused("means `api/src/model.rs` or `api/src/model/mod.rs`, and no such file exists");
 }
 
 /// `s` makes a module, and reads a type of the same crate; `t` reads these sources.

@@ -1,9 +1,10 @@
 //! The source items of steps: their files are read and watched, each is taken apart once in a session. Knows no keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 
+use super::known_items::KnownItem;
 use super::observe::View;
 use super::session::{Settled, World};
 use crate::artifact::{Artifact, Node};
@@ -13,9 +14,9 @@ use crate::digest::Digest;
 use crate::layout::TargetKind;
 use crate::model::{Place, SourceItem, StepId};
 use crate::path::RelPath;
-use crate::rust_source::{Problem, Reading, find};
+use crate::rust_source::{Found, Problem, Reading, Unreadable, find};
 use crate::scan::walk::SetSpec;
-use crate::scan::{Content, Observed};
+use crate::scan::{Content, Digests, Observed};
 use crate::store::Objects;
 use crate::suggest;
 
@@ -73,7 +74,15 @@ pub(super) fn look(
 ) -> Vec<(StepId, View)> {
     let mut looks = 1;
     loop {
-        let mut reader = Reader { world, settled, texts: HashMap::new(), awaits: false };
+        let mut reader = Reader {
+            world,
+            settled,
+            is_first: looks == 1,
+            texts: HashMap::new(),
+            found: HashMap::new(),
+            is_made: false,
+            awaits: false,
+        };
         let mut specs = specs.to_vec();
         let mut found = Vec::with_capacity(steps.len());
         for (step, sets) in steps {
@@ -125,7 +134,13 @@ fn first_that_moved(world: &World<'_>, view: &View) -> Option<RelPath> {
 struct Reader<'a, 'p> {
     world: &'a World<'p>,
     settled: &'a HashMap<StepId, Arc<Settled>>,
-    texts: HashMap<RelPath, Result<Reading, String>>,
+    /// Nothing of this look had to be repeated so far.
+    is_first: bool,
+    texts: HashMap<RelPath, Result<Reading, Unreadable>>,
+    /// Items that are the same for all steps, by their names.
+    found: HashMap<String, Found>,
+    /// Did the item at hand meet what any step makes?
+    is_made: bool,
     /// Did the step at hand meet what another step of this run makes?
     awaits: bool,
 }
@@ -145,6 +160,7 @@ impl Reader<'_, '_> {
                 Err(problem) => items.problems.push((item.span, problem)),
             }
         }
+        items.problems.sort_by_key(|(span, _)| *span);
         items.awaits = self.awaits;
         items.facts = match items.problems.first().map(|(_, problem)| problem).or(open.as_ref()) {
             Some(problem) => Err(problem.to_string()),
@@ -153,23 +169,57 @@ impl Reader<'_, '_> {
         items
     }
 
-    fn find(&mut self, step: StepId, item: &SourceItem) -> crate::rust_source::Found {
+    fn find(&mut self, step: StepId, item: &SourceItem) -> Found {
         let world = self.world;
-        let package = world.project.workspace.layout.package(&item.package);
-        let targets = package.map(|package| &*package.targets).unwrap_or_default();
-        let of = |kind| targets.iter().filter(move |target| target.kind == kind).map(|target| target.src.clone());
-        let roots: Vec<RelPath> = of(TargetKind::Lib).chain(of(TargetKind::Bin)).collect();
+        let roots = roots(world, item);
+        let name = name(item, &roots);
+        if let Some(found) = self.found.get(&name) {
+            return found.clone();
+        }
+        let known = world.known_items.get(&name).filter(|known| self.is_first && self.holds(known));
+        if let Some(KnownItem { digest, files }) = known.cloned() {
+            let found = Found { digest: Ok(digest), files };
+            self.found.insert(name, found.clone());
+            return found;
+        }
+        self.is_made = false;
         let mut library = world.library.lock().unwrap_or_else(PoisonError::into_inner);
-        find(&mut library, &item.package, &roots, &item.path, &mut |path| self.read(step, path))
+        let found = find(&mut library, &item.package, &roots, &item.path, &mut |path| self.read(step, path));
+        // Where steps make some of the files, it is not the same for all steps.
+        if !self.is_made {
+            if let Ok(digest) = &found.digest {
+                world.known_items.put(name.clone(), KnownItem { digest: *digest, files: found.files.clone() });
+            }
+            self.found.insert(name, found.clone());
+        }
+        found
     }
 
-    fn read(&mut self, step: StepId, path: &RelPath) -> Result<Reading, String> {
+    /// Are the files still those that it was found in, and nobody's output?
+    fn holds(&self, known: &KnownItem) -> bool {
+        let world = self.world;
+        known.files.iter().all(|(path, digest)| {
+            let is_plain = !path.is_outside()
+                && !world.left_out.iter().any(|folder| path.starts_with(folder))
+                && world.definitions.graph.owners(path).is_empty();
+            let place = path.to_path(&world.project.workspace.root);
+            is_plain
+                && match place.symlink_metadata() {
+                    Ok(metadata) if metadata.is_file() => world.scanner.digest(&place, &metadata).ok() == *digest,
+                    Ok(_) => false,
+                    Err(error) => digest.is_none() && is_absent(&error),
+                }
+        })
+    }
+
+    fn read(&mut self, step: StepId, path: &RelPath) -> Result<Reading, Unreadable> {
         let world = self.world;
         let model = &world.definitions.model;
+        let owners = world.definitions.graph.owners(path);
+        self.is_made |= !owners.is_empty();
         if model.step(step).outputs.iter().any(|output| output.place.owns(path)) {
             return Ok(Reading::Own);
         }
-        let owners = world.definitions.graph.owners(path);
         let upstream = world.upstream(step);
         if let Some((maker, output)) = owners.iter().find(|(maker, _)| upstream.contains(maker)) {
             self.awaits = true;
@@ -180,18 +230,25 @@ impl Reader<'_, '_> {
         // Without an edge, what is there now says nothing of what that step will make.
         let is_ordered = |maker| world.definitions.graph.upstream(step).iter().any(|edge| edge.from == maker);
         if let Some((maker, _)) = owners.iter().find(|(maker, _)| !is_ordered(*maker)) {
-            return Err(format!("the module file `{path}` is made by step `{}`", model.step(*maker).display_id));
+            return Err(Unreadable {
+                reason: format!("the module file `{path}` is made by step `{}`", model.step(*maker).display_id),
+                help: format!(
+                    "name `{path}` in `files` as well: then this step waits for it; or name the package as a whole"
+                ),
+            });
         }
         self.texts.entry(path.clone()).or_insert_with(|| text(world, path)).clone()
     }
 }
 
 /// What an artifact holds at `path`.
-fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -> Result<Reading, String> {
+fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -> Result<Reading, Unreadable> {
     let entry = artifact.entries.iter().find(|entry| place.root().under(&entry.path) == *path);
     let digest = match entry.map(|entry| &entry.node) {
         None | Some(Node::Folder) => return Ok(Reading::Made(None)),
-        Some(Node::Link { .. }) => return Err(format!("the module file `{path}` is a link that a step makes")),
+        Some(Node::Link { .. }) => {
+            return Err(unreadable(format!("the module file `{path}` is a link that a step makes")));
+        }
         Some(Node::File { digest, .. }) => *digest,
     };
     // What has no record may not be in the store; it lies where it was made.
@@ -199,37 +256,64 @@ fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -
         let bytes = std::fs::read(path.to_path(&world.project.workspace.root)).ok()?;
         (Digest::of(&bytes) == digest).then_some(bytes)
     });
-    let bytes = bytes.ok_or_else(|| format!("the module file `{path}` is no longer what its step made"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    let bytes = bytes.ok_or_else(|| unreadable(format!("the module file `{path}` is no longer what its step made")))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(format!("`{path}` is not UTF-8")))?;
     Ok(Reading::Made(Some(text.into())))
 }
 
-fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, String> {
+fn text(world: &World<'_>, path: &RelPath) -> Result<Reading, Unreadable> {
     let root = &world.project.workspace.root;
     if path.is_outside() {
-        return Err(format!("the module file `{path}` lies outside of the workspace"));
+        return Err(unreadable(format!("the module file `{path}` lies outside of the workspace")));
     }
     if let Some(folder) = world.left_out.iter().find(|folder| path.starts_with(folder)) {
-        return Err(format!("the module file `{path}` lies in `{folder}`, which no step reads from"));
+        return Err(unreadable(format!("the module file `{path}` lies in `{folder}`, which no step reads from")));
     }
     let place = match path.to_path(root).canonicalize() {
         Ok(place) => place,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Reading::Absent);
-        }
-        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+        Err(error) if is_absent(&error) => return Ok(Reading::Absent),
+        Err(error) => return Err(unreadable(format!("`{path}` cannot be read: {}", error.kind()))),
     };
     if !place.starts_with(root) {
-        return Err(format!("the module file `{path}` is a link that leads out of the workspace"));
+        return Err(unreadable(format!("the module file `{path}` is a link that leads out of the workspace")));
     }
     match place.metadata() {
         Ok(metadata) if metadata.is_file() => {}
         Ok(metadata) if metadata.is_dir() => return Ok(Reading::Absent),
-        Ok(_) => return Err(format!("`{path}` is no plain file")),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Reading::Absent),
-        Err(error) => return Err(format!("`{path}` cannot be read: {}", error.kind())),
+        Ok(_) => return Err(unreadable(format!("`{path}` is no plain file"))),
+        Err(error) if is_absent(&error) => return Ok(Reading::Absent),
+        Err(error) => return Err(unreadable(format!("`{path}` cannot be read: {}", error.kind()))),
     }
-    let bytes = std::fs::read(&place).map_err(|error| format!("`{path}` cannot be read: {}", error.kind()))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8"))?;
+    let bytes =
+        std::fs::read(&place).map_err(|error| unreadable(format!("`{path}` cannot be read: {}", error.kind())))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(format!("`{path}` is not UTF-8")))?;
     Ok(Reading::Text(text.into()))
+}
+
+fn unreadable(reason: String) -> Unreadable {
+    Unreadable { reason, help: "name items that do not need that file, or the package as a whole".to_owned() }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// The crate roots of an item's package: its library first.
+fn roots(world: &World<'_>, item: &SourceItem) -> Vec<RelPath> {
+    let package = world.project.workspace.layout.package(&item.package);
+    let targets = package.map(|package| &*package.targets).unwrap_or_default();
+    let of = |kind| targets.iter().filter(move |target| target.kind == kind).map(|target| target.src.clone());
+    of(TargetKind::Lib).chain(of(TargetKind::Bin)).collect()
+}
+
+/// All that says which item is meant.
+fn name(item: &SourceItem, roots: &[RelPath]) -> String {
+    let roots: Vec<String> = roots.iter().map(ToString::to_string).collect();
+    format!("{item} in {}", roots.join(" "))
+}
+
+/// The names of all items that the tables have.
+pub(super) fn all_names(world: &World<'_>) -> BTreeSet<String> {
+    let items = world.definitions.model.steps.iter().flat_map(|step| &step.policy.source_items);
+    items.map(|item| name(item, &roots(world, item))).collect()
 }

@@ -15,6 +15,7 @@ pub mod history;
 mod hooks;
 mod items;
 mod job;
+mod known_items;
 mod ledger;
 mod locks;
 mod looping;

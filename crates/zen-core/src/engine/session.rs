@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::history::History;
+use super::known_items::KnownItems;
 use super::ledger::Ledger;
 use super::observe::{self, Owned, Sets, StepSets, View};
 use super::{Definitions, EngineError, Options, Project, functions};
@@ -95,6 +96,8 @@ pub struct World<'p> {
     pub(super) step_sets: HashMap<StepId, StepSets>,
     /// The source files that were taken apart.
     pub(super) library: Mutex<Library>,
+    /// What earlier runs found in them.
+    pub(super) known_items: KnownItems,
 }
 
 /// What is known of the steps so far.
@@ -139,6 +142,7 @@ impl<'p> Session<'p> {
             }
         }
         let scanner = Scanner::new(&workspace.root, StatCache::open(&zen_dir.join("stat-cache")));
+        let known_items = KnownItems::open(&zen_dir.join("source-items"));
         let world = World {
             project,
             definitions,
@@ -155,6 +159,7 @@ impl<'p> Session<'p> {
             specs: Vec::new(),
             step_sets: HashMap::new(),
             library: Mutex::default(),
+            known_items,
             store,
         };
         let mut warnings: Vec<Diagnostic> = definitions
@@ -174,6 +179,7 @@ impl<'p> Session<'p> {
     /// # Errors
     /// What writing met; losing it costs time alone.
     pub fn save(&mut self) -> std::io::Result<()> {
+        self.world.known_items.save(&items::all_names(&self.world))?;
         self.world.scanner.cache.save()
     }
 

@@ -139,7 +139,7 @@ fn a_step_is_told_about_itself() {
     let inputs = [("raw".to_owned(), vec![path("a.csv"), path("b.csv")])].into();
     let outputs = [("model".to_owned(), path("m.json"))].into();
     let context = StepContext {
-        matrix: &BTreeMap::new(),
+        matrix: &[("x".to_owned(), Value::Integer(2)), ("x.dir-name".to_owned(), Value::String("d".into()))].into(),
         pipeline: "p",
         step: "s",
         run: Some(RunId(7)),
@@ -152,12 +152,13 @@ fn a_step_is_told_about_itself() {
     let vars = zen_variables(&context);
     let value = |name: &str| vars[OsStr::new(name)].to_str().unwrap();
     assert_eq!([value("ZEN_RUN"), value("ZEN_PARAM_GAMMA_X"), value("ZEN_PARAM_N")], ["7", "0.5", "1"]);
+    assert_eq!([value("ZEN_MATRIX_X"), value("ZEN_MATRIX_X_DIR_NAME")], ["2", "d"]);
     if cfg!(unix) {
         assert_eq!(value("ZEN_INPUT_RAW"), "/w/a.csv\n/w/b.csv");
         assert_eq!(value("ZEN_OUTPUT_MODEL"), "/w/m.json");
         assert_eq!(
             zen_context(&context),
-            r#"{"version":1,"pipeline":"p","step":"s","run":7,"workspace_root":"/w","params":{"gamma-x":0.5,"n":1},"inputs":{"raw":["/w/a.csv","/w/b.csv"]},"outputs":{"model":"/w/m.json"},"args":["x"]}"#
+            r#"{"version":1,"pipeline":"p","step":"s","run":7,"workspace_root":"/w","params":{"gamma-x":0.5,"n":1},"matrix":{"x":2,"x.dir-name":"d"},"inputs":{"raw":["/w/a.csv","/w/b.csv"]},"outputs":{"model":"/w/m.json"},"args":["x"]}"#
         );
     }
 }

@@ -30,11 +30,20 @@ pub enum Reading {
     NotYet,
 }
 
-/// How files are read; an error is a reason not to read it, in words.
-pub type Read<'r> = &'r mut dyn FnMut(&RelPath) -> Result<Reading, String>;
+/// How files are read.
+pub type Read<'r> = &'r mut dyn FnMut(&RelPath) -> Result<Reading, Unreadable>;
+
+/// A file that is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Why.
+    pub reason: String,
+    /// What to do.
+    pub help: String,
+}
 
 /// What was found, and what was looked at on the way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The digest of the item.
     pub digest: Result<Digest, Problem>,

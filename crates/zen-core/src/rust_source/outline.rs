@@ -41,6 +41,8 @@ pub(super) struct Item {
 pub(super) enum Kind {
     /// `fn`, `const`, `static`, a block of foreign items …
     Plain,
+    /// `const _`, which may hold `impl`s, with all identifiers in it.
+    Nameless(BTreeSet<String>),
     /// `macro_rules!`, with all identifiers in it.
     MacroRules(BTreeSet<String>),
     /// `struct`, `enum`, `union`
@@ -172,6 +174,7 @@ fn between(mut from: Cursor<'_>, to: Cursor<'_>) -> Vec<TokenTree> {
 fn item(parsed: Parsed, tokens: &[TokenTree]) -> syn::Result<Item> {
     let named = |ident: &Ident| vec![name(ident)];
     let (names, attributes, kind) = match &parsed {
+        Parsed::Const(item) if item.ident == "_" => (Vec::new(), &*item.attrs, Kind::Nameless(mentions(tokens))),
         Parsed::Const(item) => (named(&item.ident), &*item.attrs, Kind::Plain),
         Parsed::Static(item) => (named(&item.ident), &*item.attrs, Kind::Plain),
         Parsed::Fn(item) => (named(&item.sig.ident), &*item.attrs, Kind::Plain),

@@ -188,7 +188,7 @@ impl<'s> Search<'s> {
         for (part_at, part) in place.parts.iter().enumerate() {
             for (item_at, item) in part.outline.items.iter().enumerate() {
                 let at = format!("line {} of `{}`", item.line, part.file);
-                miss.known.extend(item.names.iter().filter(|name| *name != "_").cloned());
+                miss.known.extend(item.names.iter().cloned());
                 match &item.kind {
                     Kind::Module(module) if item.names.iter().any(|known| known == name) => {
                         let opened = self.tree.open(place, part, item, module)?;
@@ -460,6 +460,7 @@ impl<'s> Search<'s> {
                         Kind::Call { name: call, mentions, include: None } => {
                             macros.contains(call) || is_about(mentions)
                         }
+                        Kind::Nameless(mentions) => is_about(mentions),
                         Kind::MacroRules(_) => item.names.iter().any(|name| macros.contains(name)),
                         _ => false,
                     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Found, Library, Problem, Reading, find};
+use super::{Found, Library, Problem, Reading, Unreadable, find};
 use crate::digest::Digest;
 use crate::path::RelPath;
 
@@ -31,7 +31,9 @@ impl Crate {
         find(&mut Library::default(), "api", &roots, &names, &mut |file| match self.0.get(file) {
             Some(text) if text == "own" => Ok(Reading::Own),
             Some(text) if text == "later" => Ok(Reading::NotYet),
-            Some(text) if text == "made" => Err(format!("`{file}` is made by another step")),
+            Some(text) if text == "made" => {
+                Err(Unreadable { reason: format!("`{file}` is made by another step"), help: "wait for it".to_owned() })
+            }
             Some(text) => Ok(Reading::Text(text.as_str().into())),
             None => Ok(Reading::Absent),
         })
@@ -219,7 +221,7 @@ fn a_type_is_its_definition_and_its_impls_in_the_crate() {
         ("src/b.rs", "use crate::a::P as Q; impl Q { fn g() { 3; } } make!(P, 4;); struct Z; impl Z { fn z() { 6; } }"),
         (
             "src/c.rs",
-            "struct P; impl P { fn h() { 5; } } macro_rules! make { ($t:ty, $n:expr) => { impl $t { fn m() { 7; } } } }",
+            "struct P; impl P { fn h() { 5; } } const _: () = { use super::b::Q; impl Q { fn n() { 8; } } }; macro_rules! make { ($t:ty, $n:expr) => { impl $t { fn m() { 7; } } } }",
         ),
     ]);
     let before = tree.digest("a::P");
@@ -230,6 +232,7 @@ fn a_type_is_its_definition_and_its_impls_in_the_crate() {
         ("src/b.rs", "3;", true),
         ("src/b.rs", "4;", true),
         ("src/c.rs", "7;", true),
+        ("src/c.rs", "8;", true),
         ("src/c.rs", "5;", false),
         ("src/b.rs", "6;", false),
     ] {

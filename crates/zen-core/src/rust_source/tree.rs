@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::outline::{Item, Kind, Module, Outline, SyntaxError};
-use super::{Library, Problem, Read, Reading};
+use super::{Library, Problem, Read, Reading, Unreadable};
 use crate::digest::Digest;
 use crate::path::RelPath;
 
@@ -168,8 +168,8 @@ impl<'t> Tree<'t> {
     }
 
     fn content(&mut self, file: &RelPath) -> Result<Content, Problem> {
-        let help = || format!("name `{file}` in `files` as well, or the package as a whole");
-        let reading = (self.read)(file).map_err(|reason| Problem::Refused { reason, help: help() })?;
+        let reading = (self.read)(file);
+        let reading = reading.map_err(|Unreadable { reason, help }| Problem::Refused { reason, help })?;
         let text = match reading {
             Reading::Text(text) => text,
             Reading::Own => return Ok(Content::Own),

@@ -36,8 +36,13 @@ pub(crate) fn sources<'t>(
             continue;
         };
         if let Some(bad) = path.iter().find(|name| !is_identifier(name)) {
+            let message = if bad.is_empty() {
+                format!("a name in `{}` is empty", written.escape_debug())
+            } else {
+                format!("`{}` in `{}` cannot be the name of an item", bad.escape_debug(), written.escape_debug())
+            };
             renderer.problems.push(
-                Diagnostic::error(format!("`{}` in `{written}` cannot be the name of an item", bad.escape_debug()))
+                Diagnostic::error(message)
                     .at(text.span, "")
                     .help("`package`, `package::module` or `package::module::item`; the names as they are declared, without arguments"),
             );

@@ -368,3 +368,25 @@ enable-cache = true"#), @r#"
     "#);
     assert_eq!(step("run = \"true\"\ninteractive = true\nenable-cache = false"), "");
 }
+
+#[test]
+fn source_dependencies_that_cannot_be() {
+    assert_snapshot!(step(r#"run = "true"
+cache-policy.source-dependencies = ["ap::x", "src/lib.rs", "api::Vec<u8>", "api::", "{{ inputs.x }}"]"#), @r#"
+    error: the workspace has no package `ap`
+      --> Cargo.toml:10:37 `"ap::x"`
+      help: did you mean `api`?
+    error: the workspace has no package `src/lib.rs`
+      --> Cargo.toml:10:46 `"src/lib.rs"`
+      help: `source-dependencies` takes packages and Rust items, `package::module::item`; for files there is `file-dependencies`
+    error: `Vec<u8>` in `api::Vec<u8>` cannot be the name of an item
+      --> Cargo.toml:10:60 `"api::Vec<u8>"`
+      help: `package`, `package::module` or `package::module::item`; the names as they are declared, without arguments
+    error: a name in `api::` is empty
+      --> Cargo.toml:10:76 `"api::"`
+      help: `package`, `package::module` or `package::module::item`; the names as they are declared, without arguments
+    error: `{{ inputs.x }}` cannot stand here
+      --> Cargo.toml:10:86 `{{ inputs.x }}`
+      help: use it in `run` or `env`; here only `params.x`, `pipeline.x` and `args` have a value
+    "#);
+}

@@ -352,3 +352,25 @@ fn a_member_has_not() {
       help: it belongs in `[workspace.metadata.zen]` of the root manifest: `pools`
     "#);
 }
+
+#[test]
+fn source_dependencies_are_closures_and_items_of_all_places() {
+    let root = r#"
+        [workspace.metadata.zen]
+        cache-policy.source-dependencies = ["api::a", "cli"]
+        [workspace.metadata.zen.pipelines.p]
+        params.item = "f"
+        cache_policy.source_dependencies = "cli::x::r#type"
+        [workspace.metadata.zen.pipelines.p.steps.s]
+        run = "true"
+        cache-policy.source-dependencies = ["api::{{ pipeline.item }}", "api::a"]
+        cache-policy.include-step-code = false
+    "#;
+    let model = model(root, &[], &Overrides::default());
+    let step = &model.steps[0];
+    let items: Vec<String> = step.policy.source_items.iter().map(ToString::to_string).collect();
+    assert_eq!(items, ["api::a", "api::f", "cli::x::type"]);
+    let closures: Vec<_> = step.closures.iter().map(|request| (&*request.package, request.with_dev)).collect();
+    assert_eq!(closures, [("cli", true)], "as `packages` asks for it");
+    assert!(step.uses_cargo);
+}
