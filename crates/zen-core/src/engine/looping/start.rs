@@ -1,0 +1,78 @@
+//! From a decided step to a worker: what it occupies, what it takes along, the job. Knows not how it ends.
+
+use std::sync::Arc;
+use std::thread::Scope;
+
+use super::{LOOKS, Loop};
+use crate::decide::Decision;
+use crate::engine::job::{Job, Message, Task};
+use crate::model::{Command, StepId};
+use crate::schedule::Demand;
+
+impl<'w> Loop<'_, 'w> {
+    /// What the step occupies while it runs.
+    pub(super) fn demand(&self, step: StepId) -> Demand {
+        let definition = self.world.definitions.model.step(step);
+        let mut pools: Vec<String> = definition.pool.iter().cloned().collect();
+        let builds = matches!(definition.command, Command::Target { .. } | Command::Build(_));
+        if (builds || definition.calls_cargo) && !pools.iter().any(|pool| pool == "cargo") {
+            pools.push("cargo".to_owned());
+        }
+        // All of `-j`: nothing else runs while a step has the terminal.
+        let threads = definition.threads.filter(|_| !definition.interactive);
+        Demand { threads: threads.unwrap_or(u32::MAX), pools }
+    }
+
+    /// Gives the step to a worker.
+    pub(super) fn start<'s>(&mut self, scope: &'s Scope<'s, '_>, step: StepId)
+    where
+        'w: 's,
+    {
+        let mut job = self.job(step);
+        if self.world.definitions.model.step(step).batch && matches!(job.task, Task::Run { .. }) {
+            job.along = self.go_along(step);
+        }
+        let (work, sender) = (self.work, self.sender.clone());
+        scope.spawn(move || {
+            let ended = work.run(&job, &|message| {
+                let _ = sender.send(message);
+            });
+            let _ = sender.send(Message::Ended { step: job.step, ended });
+        });
+    }
+
+    /// The other cells of a batch that could start as well.
+    fn go_along(&mut self, step: StepId) -> Vec<Job> {
+        let model = &self.world.definitions.model;
+        let lead = model.step(step);
+        let is_other = |id: &&StepId| {
+            let cell = model.step(**id);
+            **id != step && cell.pipeline == lead.pipeline && cell.base_name == lead.base_name
+        };
+        let others: Vec<StepId> = self.world.selection.order.iter().filter(is_other).copied().collect();
+        let must_run = |id: &StepId| self.progress.decided.get(id).is_some_and(|cell| cell.decision == Decision::Run);
+        let along: Vec<StepId> =
+            others.into_iter().filter(must_run).filter(|id| self.schedule.take_along(*id)).collect();
+        along.into_iter().map(|id| self.job(id)).collect()
+    }
+
+    fn job(&self, step: StepId) -> Job {
+        let decided = self.progress.decided[&step].clone();
+        let task = match (decided.decision, decided.record) {
+            (Decision::Restore, Some(record)) => Task::Restore(record),
+            _ => Task::Run { key: decided.key, why: decided.why, look_no_more: self.looks.get(&step) >= Some(&LOOKS) },
+        };
+        let upstream = self.world.upstream(step);
+        let upstream = upstream.into_iter().map(|up| (up, Arc::clone(&self.progress.settled[&up]))).collect();
+        Job {
+            step,
+            task,
+            upstream,
+            view: self.progress.views[&step].clone(),
+            observed: self.progress.observed(self.world, step).ok(),
+            stamps: self.progress.stamps(self.world, step),
+            owned: self.progress.owned_places(self.world, step),
+            along: Vec::new(),
+        }
+    }
+}
