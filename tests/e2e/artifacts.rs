@@ -84,6 +84,13 @@ fn show_names_the_run_and_the_key_that_made_each_version() {
         outputs.into_iter().find(|output| output["name"] == "file").map(|output| output["digest"].clone())
     };
     assert_eq!((Some(of(0, "digest")), Some(of(1, "digest"))), (digest(&first), digest(&second)));
+    let key = |outcome: &crate::harness::Outcome| outcome.finished("report")["key"].clone();
+    for (version, run) in [("model.file@1", &first), ("model.file@2", &second)] {
+        let users = json(&workspace, &["show", version])["used_by"].clone();
+        assert_eq!(users, serde_json::json!([{ "step": "p/report", "key": key(run) }]), "which keys use {version}");
+    }
+    let text = workspace.zen(&["artifacts", "show", "model.file"]).stdout;
+    assert!(text.contains("used by `p/report`, key "), "{text}");
     let text = workspace.zen(&["artifacts", "show", "tree"]).stdout;
     assert!(text.contains("p/model.tree (out/tree)") && text.contains("in place"), "{text}");
     assert!(text.contains("sub/b") && text.contains("executable"), "{text}");

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 use zen_core::artifact::{Key, Node, Timestamp};
-use zen_core::engine::artifacts::{ArtifactError, Named, Version, bytes, catalog, export, named, one};
+use zen_core::engine::artifacts::{ArtifactError, Named, Version, bytes, catalog, export, named, one, users};
 use zen_core::engine::now;
 use zen_core::manifest::resolve::Overrides;
 use zen_core::store::local::{Access, LocalStore};
@@ -34,9 +34,17 @@ pub(crate) fn artifacts(global: &Global, flags: &flags::Artifacts, shell: &mut S
         ArtifactsCommand::List { names } => {
             listed(&all, names).map(|shown| if is_json { list_json(&shown) } else { list_text(&shown, now()) })
         }
-        ArtifactsCommand::Show { name } => one(&all, name).map(|(artifact, version)| {
-            if is_json { show_json(artifact, version) } else { show_text(artifact, version, now()) }
-        }),
+        ArtifactsCommand::Show { name } => {
+            return with_store(&loaded, shell, one(&all, name), |store, artifact, version| {
+                let users = users(&loaded.definitions, store, artifact, version);
+                let text = if is_json {
+                    show_json(artifact, version, &users)
+                } else {
+                    show_text(artifact, version, &users, now())
+                };
+                Ok(text.into_bytes())
+            });
+        }
         ArtifactsCommand::Path { name } => match one(&all, name) {
             Ok((artifact, version)) if artifact.is_in_place(version) => {
                 let place = artifact.place.as_ref().map(|place| place.root().to_path(&loaded.project.workspace.root));
@@ -155,7 +163,7 @@ fn list_text(artifacts: &[&Named], now: Timestamp) -> String {
     text
 }
 
-fn show_text(artifact: &Named, shown: &Version, now: Timestamp) -> String {
+fn show_text(artifact: &Named, shown: &Version, users: &[(String, Key)], now: Timestamp) -> String {
     let place =
         artifact.place.as_ref().map_or_else(|| "no longer defined".to_owned(), |place| place.root().to_string());
     let mut text = format!("{} ({place})\n", artifact.id());
@@ -182,6 +190,9 @@ fn show_text(artifact: &Named, shown: &Version, now: Timestamp) -> String {
             Node::Link { target } => format!("  {path} -> {}\n", zen_core::path::escape(target)),
             Node::Folder => format!("  {path}/\n"),
         });
+    }
+    for (step, key) in users {
+        text.push_str(&format!("used by `{step}`, key {}\n", key.0.short()));
     }
     text
 }
@@ -217,7 +228,7 @@ fn version_json(artifact: &Named, version: &Version) -> Value {
     })
 }
 
-fn show_json(artifact: &Named, shown: &Version) -> String {
+fn show_json(artifact: &Named, shown: &Version, users: &[(String, Key)]) -> String {
     let files = shown.artifact.entries.iter().map(|entry| {
         let path = entry.path.to_string();
         match &entry.node {
@@ -232,6 +243,8 @@ fn show_json(artifact: &Named, shown: &Version) -> String {
     name_it(&mut value, artifact);
     value["shown"] = json!(shown.number);
     value["files"] = files.collect();
+    let users = users.iter().map(|(step, key)| json!({ "step": step, "key": key.to_string() }));
+    value["used_by"] = users.collect();
     value["versions"] = artifact.versions.iter().map(|version| version_json(artifact, version)).collect();
     messages(&value)
 }

@@ -3,15 +3,18 @@
 
 use std::path::Path;
 
+use super::settle::explanation_of;
 use super::versions::Versions;
 use super::{Definitions, EngineError, Project};
-use crate::artifact::{Artifact, Node};
-use crate::model::{Place, split_id};
+use crate::artifact::{Artifact, Key, Node};
+use crate::key::{Component, content_input};
+use crate::model::{ArtifactRef, Place, StepId, split_id};
 use crate::path::RelPath;
 use crate::place::{Places, Replaced, RestoreError};
 use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
 use crate::store::Objects;
+use crate::store::local::LocalStore;
 use crate::suggest;
 
 pub use super::versions::Version;
@@ -203,6 +206,34 @@ pub fn one<'a>(all: &'a [Named], text: &str) -> Result<(&'a Named, &'a Version),
         version: written.to_owned(),
         known: artifact.versions.iter().map(|version| version.number).collect(),
     })
+}
+
+/// How many records of a step are looked through for uses of an artifact.
+const RECORDS: usize = 200;
+
+/// The steps whose recorded keys hold this version, each with the key; sorted. Those that take it by its identity, or
+/// that the tables no longer define, are not found.
+pub fn users(definitions: &Definitions, store: &LocalStore, artifact: &Named, version: &Version) -> Vec<(String, Key)> {
+    let model = &definitions.model;
+    let is_maker = |step: &StepId| model.step(*step).display_id == artifact.step;
+    let Some(maker) = model.step_ids().find(is_maker) else { return Vec::new() };
+    let Some(at) = model.step(maker).outputs.iter().position(|output| output.name == artifact.output) else {
+        return Vec::new();
+    };
+    let held = content_input(model.step(maker).outputs[at].place_in_keys(), version.artifact.digest());
+    let this = ArtifactRef { step: maker, output: at };
+    let mut users = Vec::new();
+    for step in model.steps.iter().filter(|step| step.inputs.iter().any(|input| input.artifacts().contains(&this))) {
+        for record in store.records.latest_of_step(&step.display_id, RECORDS) {
+            let explanation = explanation_of(store, &record).unwrap_or_default();
+            let mut inputs = explanation.items.iter().filter(|item| item.component == Component::Inputs);
+            if inputs.any(|item| item.digest == held) {
+                users.push((step.display_id.clone(), record.key));
+            }
+        }
+    }
+    users.sort_unstable();
+    users
 }
 
 /// The bytes of the artifact's only file, or of the file `path` in it.

@@ -125,7 +125,6 @@ impl Progress {
         let upstream = world.definitions.model.step(from);
         let settled = self.settled.get(&from).ok_or_else(|| format!("`{}` is not settled", upstream.display_id))?;
         let declared = &upstream.outputs[output];
-        let root = declared.place.root();
         Ok(ArtifactInput {
             cell: upstream.cell_label().to_owned(),
             digest: match &*linked(world, &declared.place, &settled.artifacts[output]) {
@@ -134,11 +133,7 @@ impl Progress {
             },
             production: settled.production,
             by_identity: !declared.content_hash,
-            place: if declared.place_is_ours {
-                root.file_name().unwrap_or_default().to_vec()
-            } else {
-                root.as_bytes().to_vec()
-            },
+            place: declared.place_in_keys().to_vec(),
         })
     }
 
@@ -229,7 +224,7 @@ impl World<'_> {
     }
 
     pub(super) fn explanation(&self, record: &Record) -> Option<Explanation> {
-        postcard::from_bytes(&self.store.read(record.explanation).ok()?).ok()
+        explanation_of(&self.store, record)
     }
 
     /// How long the step took when it last ran, in milliseconds; 0 if it never did.
@@ -237,6 +232,11 @@ impl World<'_> {
         let step = self.definitions.model.step(step);
         self.store.records.latest_of_step(&step.display_id, 1).first().map_or(0, |record| record.duration_ms)
     }
+}
+
+/// What a record was made from, if the store still has it.
+pub(super) fn explanation_of(store: &dyn Objects, record: &Record) -> Option<Explanation> {
+    postcard::from_bytes(&store.read(record.explanation).ok()?).ok()
 }
 
 /// The explanation of a key; `None` where there is no key.

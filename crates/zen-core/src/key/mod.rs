@@ -6,7 +6,7 @@ mod visit;
 
 pub use change::{Change, Component};
 pub use explain::{Explanation, Item, diff};
-pub use visit::{ArtifactInput, Files, Observed, SourceFile, visit};
+pub use visit::{ArtifactInput, Files, Observed, SourceFile, content_input, visit};
 
 use crate::artifact::Key;
 

@@ -220,12 +220,20 @@ fn inputs(step: &Step, observed: &Observed, sink: &mut dyn Sink) -> Result<(), S
     Ok(())
 }
 
+/// What a key holds for an input artifact that counts by its content: `place` as [`ArtifactInput`] has it.
+pub fn content_input(place: &[u8], content: Digest) -> Digest {
+    let mut hasher = FieldHasher::new("zen input 1");
+    hasher.field(place).field(b"content").field(&content.0);
+    hasher.finish()
+}
+
 fn input_digest(policy: &Policy, artifact: &ArtifactInput, name: &str) -> Result<Digest, String> {
+    if policy.include_artifact_values && !artifact.by_identity {
+        return Ok(content_input(&artifact.place, artifact.digest));
+    }
     let mut hasher = FieldHasher::new("zen input 1");
     hasher.field(&artifact.place);
-    if policy.include_artifact_values && !artifact.by_identity {
-        hasher.field(b"content").field(&artifact.digest.0);
-    } else if policy.include_artifact_ids {
+    if policy.include_artifact_ids {
         hasher.field(b"production").field(&artifact.production.0);
     } else if policy.include_artifact_values {
         return Err(format!(

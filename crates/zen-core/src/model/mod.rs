@@ -340,6 +340,14 @@ pub struct Output {
     pub optional: bool,
 }
 
+impl Output {
+    /// The place as keys of steps that read it have it: its path in the workspace, or the file name where it is zen's.
+    pub fn place_in_keys(&self) -> &[u8] {
+        let root = self.place.root();
+        if self.place_is_ours { root.file_name().unwrap_or_default() } else { root.as_bytes() }
+    }
+}
+
 /// Where an output lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
