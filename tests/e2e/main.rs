@@ -29,6 +29,7 @@ mod messages;
 mod outputs;
 mod packages;
 mod params;
+mod pitfalls;
 mod platform;
 mod policy;
 mod random_dag;
