@@ -26,6 +26,7 @@ mod iris;
 mod logs;
 mod meanwhile;
 mod messages;
+mod model;
 mod outputs;
 mod packages;
 mod params;
