@@ -317,7 +317,12 @@ impl World {
     }
 
     fn command(&self, at: usize) -> String {
-        let (step, command) = (&self.steps[at], self.now.commands[at]);
+        self.command_with(at, self.now.commands[at])
+    }
+
+    /// The command of a step, were its text another.
+    pub fn command_with(&self, at: usize, command: Command) -> String {
+        let step = &self.steps[at];
         let mut lines = vec![format!("# note {}", command.note), "{".to_owned(), format!("echo word{}", command.word)];
         for folder in &step.folders {
             lines.push(format!(
