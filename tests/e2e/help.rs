@@ -35,7 +35,7 @@ fn of_zen() {
 
     Manifest Options:
           --manifest-path <PATH>  Path to Cargo.toml
-      -p, --package <SPEC>        Only the steps of this package's table
+      -p, --package <SPEC>        Only the steps of this package's table, and cells for it
           --locked                Assert that Cargo.lock will remain unchanged
           --offline               Let cargo run without accessing the network
 
@@ -114,7 +114,7 @@ fn of_run() {
               Path to Cargo.toml
 
       -p, --package <SPEC>
-              Only the steps of this package's table
+              Only the steps of this package's table, and cells for it
 
           --locked
               Assert that Cargo.lock will remain unchanged
@@ -168,7 +168,7 @@ fn of_status() {
 
     Manifest Options:
           --manifest-path <PATH>  Path to Cargo.toml
-      -p, --package <SPEC>        Only the steps of this package's table
+      -p, --package <SPEC>        Only the steps of this package's table, and cells for it
           --locked                Assert that Cargo.lock will remain unchanged
           --offline               Let cargo run without accessing the network
 
@@ -195,7 +195,7 @@ fn of_list() {
 
     Manifest Options:
           --manifest-path <PATH>  Path to Cargo.toml
-      -p, --package <SPEC>        Only the steps of this package's table
+      -p, --package <SPEC>        Only the steps of this package's table, and cells for it
           --locked                Assert that Cargo.lock will remain unchanged
           --offline               Let cargo run without accessing the network
 
@@ -224,7 +224,7 @@ fn of_logs() {
 
     Manifest Options:
           --manifest-path <PATH>  Path to Cargo.toml
-      -p, --package <SPEC>        Only the steps of this package's table
+      -p, --package <SPEC>        Only the steps of this package's table, and cells for it
           --locked                Assert that Cargo.lock will remain unchanged
           --offline               Let cargo run without accessing the network
 
@@ -258,7 +258,7 @@ fn of_clean() {
 
     Manifest Options:
           --manifest-path <PATH>  Path to Cargo.toml
-      -p, --package <SPEC>        Only the steps of this package's table
+      -p, --package <SPEC>        Only the steps of this package's table, and cells for it
           --locked                Assert that Cargo.lock will remain unchanged
           --offline               Let cargo run without accessing the network
 

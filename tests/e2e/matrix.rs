@@ -93,6 +93,8 @@ fn one_cell_or_all_of_them_can_be_named() {
     let unknown = workspace.run(&["-s", "train[gamma=0.9]"]);
     assert!(unknown.code == Some(4) && unknown.stderr.contains("p/train[gamma=0.1,kernel=rbf]"), "{}", unknown.stderr);
     let list = workspace.zen(&["list"]).stdout;
+    assert!(list.contains("train (4 cells)") && !list.contains("kernel=rbf"), "{list}");
+    let list = workspace.zen(&["list", "-v"]).stdout;
     assert!(list.contains("train[gamma=0.2,kernel=rbf]"), "{list}");
     let logs = workspace.zen(&["explain", "train[gamma=0.1,kernel=rbf]"]);
     assert!(
@@ -193,6 +195,13 @@ fn what_a_matrix_cannot_be_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_is_true_of_all_cells_is_said_once() {
+    let stderr = Workspace::with_step("matrix.x = [1, 2, 3]\nrun = \"echo {{ matrix.x }}\"").ok(&[]).stderr;
+    assert_eq!(stderr.matches("step `p/s` reads nothing that it declares").count(), 1, "{stderr}");
+    assert_eq!(stderr.matches("warning:").count(), 1, "{stderr}");
+}
+
+#[test]
 fn a_step_without_cells_is_a_warning() {
     let workspace = Workspace::with_step(
         "matrix.x.glob = \"none/*.csv\"\nrun = \"true\"\n[workspace.metadata.zen.pipelines.p.steps.t]\nrun = \"true\"\nfiles = \"src\"",
@@ -244,6 +253,14 @@ fn of_120_crates_one_edited_is_checked_again_with_its_dependents_by_one_command(
     assert_eq!(edited.why("check/check[pkg=c049]"), "source crates/c047/src/lib.rs of c047 changed");
     workspace.write("crates/c047/src/lib.rs", "//! Nothing.\n");
     assert_eq!(ran(&workspace.ok(&[])), [""; 0], "each cell has a key of its own");
+}
+
+#[test]
+fn a_package_selects_its_cells() {
+    let workspace = crates(3);
+    assert_eq!(ran(&workspace.ok(&["-p", "c001"])), ["check/check[pkg=c001]"]);
+    let unknown = workspace.run(&["-p", "c009"]);
+    assert_eq!(unknown.code, Some(4), "{}", unknown.stderr);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Global {
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH", global = true, help_heading = "Manifest Options")]
     pub(crate) manifest_path: Option<PathBuf>,
-    /// Only the steps of this package's table
+    /// Only the steps of this package's table, and cells for it
     #[arg(short, long, value_name = "SPEC", global = true, help_heading = "Manifest Options")]
     pub(crate) package: Option<String>,
     /// Assert that Cargo.lock will remain unchanged

@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use zen_core::engine::{EngineError, select};
 use zen_core::graph::{Request, SelectError};
 use zen_core::manifest::resolve::Overrides;
-use zen_core::model::{Model, Pipeline};
+use zen_core::model::{Model, Pipeline, Step};
 
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat};
 use crate::json::FORMAT;
 use crate::load::{Loaded, report, show};
 use crate::run::{pipeline_of, written};
-use crate::shell::Shell;
+use crate::shell::{Shell, Verbosity};
+use crate::words::count;
 
 /// `cargo zen list`
 pub(crate) fn list(global: &Global, flags: &flags::List, shell: &mut Shell) -> ExitCode {
@@ -41,7 +42,7 @@ pub(crate) fn list(global: &Global, flags: &flags::List, shell: &mut Shell) -> E
     let text = if global.message_format == MessageFormat::Json {
         as_json(model, &pipelines)
     } else {
-        as_text(model, &pipelines)
+        as_text(model, &pipelines, shell.verbosity >= Verbosity::Verbose)
     };
     let mut stdout = shell.stdout();
     match written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).err(), shell) {
@@ -50,7 +51,8 @@ pub(crate) fn list(global: &Global, flags: &flags::List, shell: &mut Shell) -> E
     }
 }
 
-fn as_text(model: &Model, pipelines: &[&Pipeline]) -> String {
+/// `all`: each cell of a matrix step too.
+fn as_text(model: &Model, pipelines: &[&Pipeline], all: bool) -> String {
     let bold = anstyle::Style::new().bold();
     let mut text = String::new();
     for pipeline in pipelines {
@@ -59,10 +61,19 @@ fn as_text(model: &Model, pipelines: &[&Pipeline]) -> String {
         for member in &pipeline.members {
             text.push_str(&format!("    {} (pipeline)\n", model.pipeline(*member).display_id()));
         }
-        for step in &pipeline.steps {
-            let step = model.step(*step);
-            let about = step.description.as_ref().map(|about| format!("  {about}")).unwrap_or_default();
-            text.push_str(&format!("    {}{about}\n", step.name));
+        let steps: Vec<&Step> = pipeline.steps.iter().map(|step| model.step(*step)).collect();
+        // The cells of a step stand together.
+        for cells in steps.chunk_by(|a, b| a.base_name == b.base_name) {
+            let first = cells[0];
+            let about = first.description.as_ref().map(|about| format!("  {about}")).unwrap_or_default();
+            if first.matrix.is_empty() {
+                text.push_str(&format!("    {}{about}\n", first.name));
+                continue;
+            }
+            text.push_str(&format!("    {} ({}){about}\n", first.base_name, count(cells.len(), "cell")));
+            if all {
+                cells.iter().for_each(|cell| text.push_str(&format!("        {}\n", cell.name)));
+            }
         }
     }
     text

@@ -251,13 +251,14 @@ impl<'p> Session<'p> {
         let model = &world.definitions.model;
         let is_output =
             |path: &RelPath| world.outputs.iter().any(|place| place.owns(path) || place.root().starts_with(path));
-        let mut problems = Vec::new();
+        let mut all: Vec<Diagnostic> = Vec::new();
         for id in &world.selection.order {
             let step = model.step(*id);
+            let mut problems = Vec::new();
             let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
             problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
             // One that stands at the pipeline or the workspace is said once.
-            let wrong = view.items.diagnostics().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>();
+            let wrong = view.items.diagnostics().filter(|problem| !all.contains(problem));
             problems.extend(wrong);
             problems.extend(observe::never_again(step, sets, view));
             problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
@@ -282,7 +283,18 @@ impl<'p> Session<'p> {
                     );
                 }
             }
+            // What is wrong with all cells of a step alike is said once.
+            if let Some(id) = step.base_id() {
+                let of_all = |text: &str| text.replace(&step.display_id, id);
+                for problem in &mut problems {
+                    problem.message = of_all(&problem.message);
+                    problem.labels.iter_mut().for_each(|label| label.text = of_all(&label.text));
+                }
+                problems.retain(|problem| !all.contains(problem));
+            }
+            all.extend(problems);
         }
+        let mut problems = all;
         problems.extend(hooks::undeclared(world));
         for id in &world.selection.order {
             self.notes.extend(observe::own_output_in_closure(model.step(*id), &world.specs, &world.step_sets[id]));

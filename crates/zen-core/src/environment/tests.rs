@@ -47,6 +47,7 @@ fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
         base_name: "s".to_owned(),
         matrix: BTreeMap::new(),
         batch: false,
+        cell_packages: Vec::new(),
     }
 }
 

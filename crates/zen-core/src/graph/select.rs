@@ -187,21 +187,27 @@ struct Finder<'a> {
     model: &'a Model,
     /// Those that `-p` leaves.
     pipelines: BTreeSet<PipelineId>,
+    /// `-p`
+    package: Option<&'a str>,
 }
 
 type Found = (BTreeSet<PipelineId>, BTreeSet<StepId>);
 
 impl<'a> Finder<'a> {
-    fn new(model: &'a Model, request: &Request) -> Result<Self, SelectError> {
+    fn new(model: &'a Model, request: &'a Request) -> Result<Self, SelectError> {
         let package = request.package.as_deref();
-        let left = |id: &PipelineId| package.is_none() || model.pipeline(*id).package.as_deref() == package;
+        let left = |id: &PipelineId| {
+            let pipeline = model.pipeline(*id);
+            let has_cells = || pipeline.steps.iter().any(|step| is_of(model, *step, package));
+            package.is_none() || pipeline.package.as_deref() == package || has_cells()
+        };
         let pipelines: BTreeSet<_> = pipeline_ids(model).filter(left).collect();
         if pipelines.is_empty() {
             let choices: BTreeSet<_> = model.pipelines.iter().filter_map(|p| p.package.clone()).collect();
             let choices = choices.into_iter().collect();
             return Err(SelectError::NoPipelines { package: request.package.clone(), choices });
         }
-        Ok(Self { model, pipelines })
+        Ok(Self { model, pipelines, package: request.package.as_deref() })
     }
 
     fn find(&self, request: &Request) -> Result<Found, SelectError> {
@@ -324,12 +330,21 @@ impl<'a> Finder<'a> {
     }
 
     fn steps_of(&self, pipelines: &BTreeSet<PipelineId>) -> impl Iterator<Item = StepId> {
-        pipelines.iter().flat_map(|id| self.model.pipeline(*id).steps.iter().copied())
+        let steps = pipelines.iter().flat_map(|id| self.model.pipeline(*id).steps.iter().copied());
+        steps.filter(|step| is_of(self.model, *step, self.package))
     }
 
     fn ids(&self, steps: &[StepId]) -> Vec<String> {
         steps.iter().map(|id| self.model.step(*id).display_id.clone()).collect()
     }
+}
+
+/// Does the step stand in that package's table, or is it a cell for it? Without a package, every step does.
+fn is_of(model: &Model, step: StepId, package: Option<&str>) -> bool {
+    let Some(package) = package else { return true };
+    let step = model.step(step);
+    model.pipeline(step.pipeline).package.as_deref() == Some(package)
+        || step.cell_packages.iter().any(|cell| cell == package)
 }
 
 /// Is `name` the step's, or that of all its cells?

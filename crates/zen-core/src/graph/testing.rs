@@ -162,6 +162,7 @@ impl Tables {
             base_name: name.to_owned(),
             matrix: BTreeMap::new(),
             batch: false,
+            cell_packages: Vec::new(),
         });
         id
     }

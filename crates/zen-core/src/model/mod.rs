@@ -119,6 +119,8 @@ pub struct Step {
     pub base_name: String,
     /// What the cell is of a matrix: `x`, and of a table `x.field`, → value. Empty for a step without `matrix`.
     pub matrix: BTreeMap<String, Value>,
+    /// The packages that it is a cell for.
+    pub cell_packages: Vec<String>,
     /// `batch`: are all cells that must run given to one command?
     pub batch: bool,
     /// `pipeline/step` or `package:pipeline/step`.
@@ -197,6 +199,12 @@ pub struct CacheFunc {
 }
 
 impl Step {
+    /// `pipeline/train` of a cell `pipeline/train[gamma=0.1]`; `None` for a step that is no cell.
+    pub fn base_id(&self) -> Option<&str> {
+        let cell = self.name.len() - self.base_name.len();
+        (cell > 0).then(|| &self.display_id[..self.display_id.len() - cell])
+    }
+
     /// `gamma=0.1`: which cell of its matrix it is; empty for a step without one.
     pub fn cell_label(&self) -> &str {
         self.name[self.base_name.len()..].strip_prefix('[').and_then(|cell| cell.strip_suffix(']')).unwrap_or_default()

@@ -21,6 +21,8 @@ pub(crate) struct Cell {
     pub(crate) label: String,
     /// `gamma` → its value, and for a table `gamma.field` → that.
     pub(crate) values: BTreeMap<String, Value>,
+    /// The packages among its values.
+    pub(crate) packages: Vec<String>,
 }
 
 impl Cell {
@@ -48,7 +50,7 @@ pub(crate) fn of(
     if declared.is_empty() {
         return None;
     }
-    let mut cells = vec![Cell { label: String::new(), values: BTreeMap::new() }];
+    let mut cells = vec![Cell { label: String::new(), values: BTreeMap::new(), packages: Vec::new() }];
     for matrix in declared {
         let choices = choices(context, place, matrix, files, problems);
         let with = |cell: &Cell, choice: &Choice| {
@@ -57,7 +59,9 @@ pub(crate) fn of(
             let name = &matrix.name.value;
             values.insert(name.clone(), choice.name.clone());
             values.extend(choice.fields.iter().map(|(field, value)| (format!("{name}.{field}"), value.clone())));
-            Cell { label: format!("{}{comma}{name}={}", cell.label, escaped(&choice.name.to_text())), values }
+            let mut packages = cell.packages.clone();
+            packages.extend(matches!(matrix.source, MatrixSource::Packages(_)).then(|| choice.name.to_text()));
+            Cell { label: format!("{}{comma}{name}={}", cell.label, escaped(&choice.name.to_text())), values, packages }
         };
         cells = cells.iter().flat_map(|cell| choices.iter().map(move |choice| with(cell, choice))).collect();
     }

@@ -164,6 +164,7 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         name: place.name(),
         base_name: declared.name.value.clone(),
         matrix: place.cell.map(|cell| cell.values.clone()).unwrap_or_default(),
+        cell_packages: place.cell.map(|cell| cell.packages.clone()).unwrap_or_default(),
         batch: declared.batch.is_some(),
         display_id: place.id(),
         span: declared.name.span,
