@@ -14,6 +14,7 @@ mod edges;
 mod environment;
 mod expiry;
 mod explain;
+mod factors;
 mod failure;
 mod files;
 mod harness;

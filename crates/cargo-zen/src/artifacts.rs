@@ -1,7 +1,5 @@
 //! `cargo zen artifacts`: what steps made, by name and version.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 use zen_core::artifact::{Key, Node, Timestamp};
 use zen_core::engine::artifacts::{ArtifactError, Named, Version, bytes, catalog, export, named, one, users};
@@ -14,7 +12,7 @@ use crate::flags::{self, ArtifactsCommand, Global, MessageFormat};
 use crate::human::age;
 use crate::json::FORMAT;
 use crate::load::{Loaded, report};
-use crate::run::written;
+use crate::run::put;
 use crate::shell::Shell;
 use crate::words::size;
 
@@ -70,7 +68,7 @@ pub(crate) fn artifacts(global: &Global, flags: &flags::Artifacts, shell: &mut S
         }
     };
     match output {
-        Ok(text) => print(text.as_bytes(), shell),
+        Ok(text) => put(std::io::stdout(), text.as_bytes(), shell),
         Err(error) => failed(&error, shell),
     }
 }
@@ -93,17 +91,9 @@ fn with_store(
         Err(error) => return report(shell, &error.into(), loaded.sources()),
     };
     match get(&store, artifact, version) {
-        Ok(bytes) => print(&bytes, shell),
+        // As they are: what a step made is not ours to colour.
+        Ok(bytes) => put(std::io::stdout(), &bytes, shell),
         Err(error) => failed(&error, shell),
-    }
-}
-
-/// The bytes as they are: what a step made is not ours to colour.
-fn print(bytes: &[u8], shell: &mut Shell) -> ExitCode {
-    let mut stdout = std::io::stdout();
-    match written(stdout.write_all(bytes).and_then(|()| stdout.flush()).err(), shell) {
-        Ok(()) => ExitCode::Ok,
-        Err(code) => code,
     }
 }
 

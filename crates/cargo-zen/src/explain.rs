@@ -1,7 +1,5 @@
 //! `cargo zen explain`: what a step's key is made of, and how it differs from an earlier one.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 use zen_core::artifact::{Key, Timestamp};
 use zen_core::decide::Why;
@@ -16,7 +14,7 @@ use crate::flags::{self, Global, MessageFormat};
 use crate::human::age;
 use crate::json::{FORMAT, decision, reasons};
 use crate::load::{report, show};
-use crate::run::{Prepared, plan_line, written};
+use crate::run::{Prepared, plan_line, put};
 use crate::shell::{Shell, Verbosity};
 use crate::words::count;
 
@@ -69,11 +67,7 @@ pub(crate) fn explain(global: &Global, flags: &flags::Explain, shell: &mut Shell
     } else {
         as_text(&explained, model, model.step(step), session.world.now, shell.verbosity)
     };
-    let mut stdout = shell.stdout();
-    match written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).err(), shell) {
-        Ok(()) => ExitCode::Ok,
-        Err(code) => code,
-    }
+    put(shell.stdout(), text.as_bytes(), shell)
 }
 
 fn as_text(explained: &Explained, model: &Model, step: &Step, now: Timestamp, verbosity: Verbosity) -> String {

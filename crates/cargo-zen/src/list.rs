@@ -1,7 +1,5 @@
 //! `cargo zen list`: pipelines and steps, without looking at anything but the tables.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 use zen_core::engine::{EngineError, select};
 use zen_core::graph::{Request, SelectError};
@@ -12,7 +10,7 @@ use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat};
 use crate::json::FORMAT;
 use crate::load::{Loaded, report, show};
-use crate::run::{pipeline_of, written};
+use crate::run::{pipeline_of, put};
 use crate::shell::{Shell, Verbosity};
 use crate::words::count;
 
@@ -44,11 +42,7 @@ pub(crate) fn list(global: &Global, flags: &flags::List, shell: &mut Shell) -> E
     } else {
         as_text(model, &pipelines, shell.verbosity >= Verbosity::Verbose)
     };
-    let mut stdout = shell.stdout();
-    match written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).err(), shell) {
-        Ok(()) => ExitCode::Ok,
-        Err(code) => code,
-    }
+    put(shell.stdout(), text.as_bytes(), shell)
 }
 
 /// `all`: each cell of a matrix step too.

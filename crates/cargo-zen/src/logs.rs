@@ -1,7 +1,5 @@
 //! `cargo zen logs`: the captured output of a step.
 
-use std::io::Write;
-
 use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::{EngineError, select};
 use zen_core::graph::{Request, SelectError};
@@ -13,7 +11,7 @@ use zen_core::store::local::{Access, LocalStore};
 use crate::exit::ExitCode;
 use crate::flags::{self, Global};
 use crate::load::{Loaded, report};
-use crate::run::written;
+use crate::run::put;
 use crate::shell::Shell;
 
 /// `cargo zen logs`
@@ -67,11 +65,7 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
         }
         _ => shell.note(&format!("output of `{}` in run {}", step.step, run.id)),
     }
-    let mut stdout = std::io::stdout();
-    match written(stdout.write_all(&bytes).and_then(|()| stdout.flush()).err(), shell) {
-        Ok(()) => ExitCode::Ok,
-        Err(code) => code,
-    }
+    put(std::io::stdout(), &bytes, shell)
 }
 
 /// The step's entry in the run that is asked for, or in the latest in which it ran.

@@ -215,6 +215,14 @@ pub(crate) fn written(error: Option<std::io::Error>, shell: &mut Shell) -> Resul
     }
 }
 
+/// Writes what was asked for to standard output.
+pub(crate) fn put(mut stdout: impl Write, bytes: &[u8], shell: &mut Shell) -> ExitCode {
+    match written(stdout.write_all(bytes).and_then(|()| stdout.flush()).err(), shell) {
+        Ok(()) => ExitCode::Ok,
+        Err(code) => code,
+    }
+}
+
 /// The pipeline of `[package:]pipeline[/step]`.
 pub(crate) fn pipeline_of(name: &str) -> &str {
     name.split_once('/').map_or(name, |(pipeline, _)| pipeline)
