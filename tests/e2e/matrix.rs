@@ -145,6 +145,46 @@ packages = "{{ matrix.pkg }}"
 }
 
 #[test]
+fn a_certain_cell_can_be_referred_to_and_names_may_hold_slashes_and_dots() {
+    let workspace = Workspace::new(
+        r#"
+[workspace.metadata.zen.pipelines.p.steps.load]
+matrix.f.glob = "data/*.csv"
+run = "cat {{ matrix.f }} > {{ outputs.rows }}"
+params.n = 1
+outputs = ["rows.csv"]
+[workspace.metadata.zen.pipelines.p.steps.one]
+run = "cat {{ inputs.rows }}"
+inputs = ["p/load[f=data/a.csv].rows"]
+[workspace.metadata.zen.pipelines.p.steps.also]
+run = "true"
+after = "load[f=data/b.csv]"
+depends = "load"
+"#,
+    );
+    workspace.write("data/a.csv", "a\n");
+    std::os::unix::fs::symlink("a.csv", workspace.path("data/b.csv")).expect("it can be made");
+    let first = workspace.ok(&["-s", "one"]);
+    assert_eq!(ran(&first), ["p/load[f=data/a.csv]", "p/one"]);
+    assert_eq!(first.printed("one"), "a\n");
+    assert_eq!(ran(&workspace.ok(&["p/load[f=data/b.csv]"])), ["p/load[f=data/b.csv]"], "a link to a file is one");
+    assert_eq!(ran(&workspace.ok(&["--set", "load[f=data/a.csv].n=2"])), ["p/also", "p/load[f=data/a.csv]"]);
+    let logs = workspace.zen(&["logs", "one"]);
+    assert_eq!(logs.stdout, "a\n", "{}", logs.stderr);
+    let cat = workspace.zen(&["artifacts", "cat", "load[f=data/a.csv].rows"]);
+    assert_eq!(cat.stdout, "a\n", "{}", cat.stderr);
+    let clean = workspace.zen(&["clean", "--step", "load", "-n"]);
+    assert!(clean.stderr.contains("Removed 3 records"), "{}", clean.stderr);
+    workspace.edit("Cargo.toml", "load[f=data/a.csv].rows", "load[f=data/c.csv].rows");
+    let unknown = workspace.run(&[]);
+    assert!(
+        unknown.code == Some(96) && unknown.stderr.contains("has no step `load[f=data/c.csv]`"),
+        "{}",
+        unknown.stderr
+    );
+}
+
+#[test]
 fn matrix_values_count_whatever_the_policy_says_and_by_type() {
     let workspace = Workspace::with_step(
         "matrix.x = [1]\nrun = \"echo {{ matrix.x }}\"\nfiles = \"src\"\ncache-policy.include-step-parameters = false",

@@ -160,8 +160,13 @@ impl Project {
         let layout = &self.workspace.layout;
         let left_out = [layout.target_dir.clone(), layout.zen_dir.clone()];
         let request = walk::Request { sets: &[SetSpec::Paths(set.clone())], outputs: &[], left_out: &left_out };
-        let found = walk::walk(&self.workspace.root, request).seen;
-        found.into_iter().filter(|seen| matches!(seen.kind, Kind::File { .. })).map(|seen| seen.path).collect()
+        let found = walk::walk(&self.workspace.root, request).seen.into_iter();
+        let is_file = |seen: &walk::Seen| match seen.kind {
+            Kind::File { .. } => true,
+            Kind::Link => seen.path.to_path(&self.workspace.root).is_file(),
+            Kind::Special | Kind::Unreadable(_) => false,
+        };
+        found.filter(is_file).map(|seen| seen.path).collect()
     }
 
     /// Makes the zen folder and marks it as zen's own, whatever lies in it already: memos of the workspace.
