@@ -83,7 +83,7 @@ pub(super) const ROWS: &[Row] = &[
     Row("parameter", "taken away", &[], &[Sub(T, ", \"list\"]", "]")], "make", "param `list` removed"),
     Row("parameter", "of the pipeline, used directly", &[Sub(T, "--fast", "{{ pipeline.word }}")], &[Flag("--set=word=y")], "make use", "param `word`: \"x\" → \"y\""),
     Row("arguments after --", "of a step that does not use them", &[], &[Flag("--"), Flag("a")], "", ""),
-    Row("arguments after --", "changed", &[Sub(T, "--fast", "{{ args }}")], &[Flag("--"), Flag("a")], "use", "arguments:  → a"),
+    Row("arguments after --", "changed", &[Sub(T, "--fast", "{{ args }}")], &[Flag("--"), Flag("a")], "use", "arguments: none → a"),
 
     Row("input artifact", "other bytes", &[], &[Put("in/a.txt", "z\n")], "make use", "file in/a.txt changed"),
     Row("input artifact", "made anew with the same bytes", &[], &[Put("in/a.txt", "a\nother\n")], "make", "file in/a.txt changed"),

@@ -190,7 +190,8 @@ fn params(step: &Step, sink: &mut dyn Sink) {
     if let Some(args) = &step.args {
         let digest = words("zen arguments 1", args.iter().map(String::as_bytes));
         // No parameter can be called so: names hold no space.
-        sink.item(Component::Params, "-- args", None, digest, &|| Some(args.join(" ")));
+        let shown = || Some(if args.is_empty() { "none".to_owned() } else { args.join(" ") });
+        sink.item(Component::Params, "-- args", None, digest, &shown);
     }
 }
 

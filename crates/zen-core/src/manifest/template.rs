@@ -134,9 +134,9 @@ fn placeholder(name: &str, scope: &Scope<'_>) -> Result<Placeholder, Unknown> {
         (Some(Refuse::Artifacts | Refuse::AllButPipeline), "inputs" | "outputs") => {
             Some("use it in `run` or `env`; here only `params.x`, `pipeline.x` and `args` have a value")
         }
-        (Some(Refuse::AllButParams), "inputs" | "outputs" | "args") => {
-            Some("a hook takes `params.x` and `pipeline.x`; what came out is in the JSON on its standard input")
-        }
+        (Some(Refuse::AllButParams), "inputs" | "outputs" | "args") => Some(
+            "a hook takes `params.x`, `pipeline.x` and `matrix.x`; what came out is in the JSON on its standard input",
+        ),
         (Some(Refuse::AllButPipeline), "params") => Some("a parameter can take `{{ pipeline.x }}` and `{{ args }}`"),
         _ => None,
     };

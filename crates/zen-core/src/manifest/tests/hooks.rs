@@ -109,13 +109,13 @@ on-failure = ["echo", "{{ outputs.o }}"]
 on-end = "echo '{{ params.x }}' '{{ pipeline.gamma }}'""#), @r#"
     error: `{{ inputs.i }}` cannot stand here
       --> Cargo.toml:13:20 `{{ inputs.i }}`
-      help: a hook takes `params.x` and `pipeline.x`; what came out is in the JSON on its standard input
+      help: a hook takes `params.x`, `pipeline.x` and `matrix.x`; what came out is in the JSON on its standard input
     error: `{{ args }}` cannot stand here
       --> Cargo.toml:13:35 `{{ args }}`
-      help: a hook takes `params.x` and `pipeline.x`; what came out is in the JSON on its standard input
+      help: a hook takes `params.x`, `pipeline.x` and `matrix.x`; what came out is in the JSON on its standard input
     error: `{{ outputs.o }}` cannot stand here
       --> Cargo.toml:14:24 `{{ outputs.o }}`
-      help: a hook takes `params.x` and `pipeline.x`; what came out is in the JSON on its standard input
+      help: a hook takes `params.x`, `pipeline.x` and `matrix.x`; what came out is in the JSON on its standard input
     error: `{{ params.x }}` names nothing: the step has no parameter `x`
       --> Cargo.toml:15:17 `{{ params.x }}`
       help: there are no parameters of the step
