@@ -2,6 +2,7 @@
 //! oracle's, what it calls unchanged did not run, and what it calls new did.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -109,7 +110,11 @@ fn for_each_seed(default_count: u64, check: fn(u64)) {
                     if seed >= end {
                         return;
                     }
-                    check(seed);
+                    if let Err(panic) = catch_unwind(|| check(seed)) {
+                        // The others need not go on.
+                        next.store(end, Ordering::Relaxed);
+                        resume_unwind(panic);
+                    }
                 }
             });
         }
