@@ -2,6 +2,7 @@
 //! oracle's, what it calls unchanged did not run, and what it calls new did.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -9,9 +10,11 @@ use serde_json::Value;
 
 use crate::harness::Outcome;
 
+mod random;
 mod world;
 
-use world::{Declared, Deed, Random, World};
+use random::Random;
+use world::{Declared, Deed, World};
 
 /// What there is a result of, and which key each state had.
 #[derive(Default)]
@@ -93,34 +96,40 @@ fn sequence(seed: u64) {
     }
 }
 
-/// Does it for each seed, some at a time.
-fn for_each_seed(count: u64, check: fn(u64)) {
-    let next = AtomicU64::new(0);
+/// Does it for as many seeds as are wanted, some at a time.
+fn for_each_seed(default_count: u64, check: fn(u64)) {
+    let first = wanted("ZEN_MODEL_SEED").unwrap_or(0);
+    let end = first + wanted("ZEN_MODEL_CASES").unwrap_or(default_count);
+    let next = AtomicU64::new(first);
     let threads = thread::available_parallelism().map_or(2, usize::from).min(8);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= count {
+                    if seed >= end {
                         return;
                     }
-                    check(seed);
+                    if let Err(panic) = catch_unwind(|| check(seed)) {
+                        // The others need not go on.
+                        next.store(end, Ordering::Relaxed);
+                        resume_unwind(panic);
+                    }
                 }
             });
         }
     });
 }
 
-/// How many are wanted: `ZEN_MODEL_CASES`, else `default`.
-fn cases(default: u64) -> u64 {
-    let wanted = std::env::var("ZEN_MODEL_CASES").ok();
-    wanted.map_or(default, |wanted| wanted.parse().expect("ZEN_MODEL_CASES is a number"))
+/// A number for these tests alone, from the environment.
+fn wanted(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
 #[test]
 fn whatever_happens_between_runs_all_is_as_if_it_were_always_rebuilt_and_no_step_runs_for_nothing() {
-    for_each_seed(cases(256), sequence);
+    for_each_seed(256, sequence);
 }
 
 /// A reason as it must be told.
@@ -222,5 +231,5 @@ fn single_edit(seed: u64) {
 
 #[test]
 fn each_single_edit_is_the_only_reason_of_the_steps_that_read_it() {
-    for_each_seed(cases(40), single_edit);
+    for_each_seed(40, single_edit);
 }

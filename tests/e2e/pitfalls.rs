@@ -355,6 +355,9 @@ b = { run = 'read line < "$TO_B"; echo hello > "$TO_A"', files = "src" }
     workspace.fifo("TO_B");
     // Each waits for the other: one by one they would never end.
     assert_eq!(workspace.ok(&["-j2"]).outcomes(), "a=ran b=ran");
+    let workspace = chain("", "");
+    let runs = [workspace.start(&[]), workspace.start(&[])].map(|run| counts(&run.end_ok()));
+    assert_eq!((runs[0][0] + runs[1][0], runs[0][1] + runs[1][1]), (2, 2), "and two runs: one works, one waits");
 }
 
 #[test]
