@@ -1,5 +1,6 @@
 //! What people read: cargo's look on standard error, step output passed on, pipes that break.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use insta::assert_snapshot;
@@ -222,7 +223,7 @@ fn step_output_comes_whole_with_every_style() {
     }
 }
 
-/// Two steps that meet: each waits for the other, so that both run when they print.
+/// Two steps that meet, so that both run when they print; then each waits for its gate.
 fn meeting() -> Workspace {
     let mut workspace = Workspace::new(
         r#"
@@ -231,15 +232,15 @@ pass-env = ["PIPES"]
 enable-cache = false
 
 [workspace.metadata.zen.pipelines.p.steps.left]
-run = "echo > $PIPES/right; read x < $PIPES/left; echo out-left; echo > $PIPES/right; read x < $PIPES/left"
+run = "echo > $PIPES/right; read x < $PIPES/left; echo out-left; read x < $PIPES/gate-left"
 
 [workspace.metadata.zen.pipelines.p.steps.right]
-run = "read x < $PIPES/right; echo > $PIPES/left; echo out-right; read x < $PIPES/right; echo > $PIPES/left"
+run = "read x < $PIPES/right; echo > $PIPES/left; echo out-right; read x < $PIPES/gate-right"
 "#,
     );
     let pipes = workspace.beside("pipes");
     std::fs::create_dir(&pipes).expect("it is new");
-    for pipe in ["left", "right"] {
+    for pipe in ["left", "right", "gate-left", "gate-right"] {
         let made = std::process::Command::new("mkfifo").arg(pipes.join(pipe)).status();
         assert!(made.expect("mkfifo starts").success(), "a FIFO can be made");
     }
@@ -247,21 +248,42 @@ run = "read x < $PIPES/right; echo > $PIPES/left; echo out-right; read x < $PIPE
     workspace
 }
 
+/// Lets both end; waits until each reads its gate.
+fn open_gates(workspace: &Workspace) {
+    for gate in ["gate-left", "gate-right"] {
+        std::fs::write(workspace.beside("pipes").join(gate), "\n").expect("the step reads it");
+    }
+}
+
+/// Runs the two, and lets them end when zen has said all of `awaited`.
+fn meet(output: &str, awaited: &[&str]) -> String {
+    let workspace = meeting();
+    let mut command = workspace.command(&["run", "-j", "2", "--output", output]);
+    let mut zen = command.stderr(Stdio::piped()).spawn().expect("cargo-zen starts");
+    let mut lines = BufReader::new(zen.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
+    let mut said: Vec<String> = Vec::new();
+    while !awaited.iter().all(|part| said.iter().any(|line| line.contains(part))) {
+        said.push(lines.next().unwrap_or_else(|| panic!("{awaited:?} must be said: {said:?}")));
+    }
+    open_gates(&workspace);
+    said.extend(lines);
+    assert!(zen.wait().expect("it ends").success(), "{said:?}");
+    said.join("\n")
+}
+
 #[test]
 fn lines_have_the_steps_name_when_several_run() {
-    let outcome = meeting().zen(&["run", "-j", "2", "--output", "lines"]);
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let said = meet("lines", &["out-left", "out-right"]);
     for line in ["left | out-left", "right | out-right"] {
-        assert!(outcome.stderr.lines().any(|said| said == line), "`{line}` must be there:\n{}", outcome.stderr);
+        assert!(said.lines().any(|said| said == line), "`{line}` must be there:\n{said}");
     }
 }
 
 #[test]
 fn grouped_output_is_not_prefixed() {
-    let outcome = meeting().zen(&["run", "-j", "2", "--output", "grouped"]);
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let said = meet("grouped", &[]);
     for line in ["out-left", "out-right"] {
-        assert!(outcome.stderr.lines().any(|said| said == line), "`{line}` must be there:\n{}", outcome.stderr);
+        assert!(said.lines().any(|said| said == line), "`{line}` must be there:\n{said}");
     }
 }
 
