@@ -67,7 +67,8 @@ fn a_shortened_policy_expires_old_records_and_a_lengthened_one_revives_them() {
     assert_eq!(expired.outcomes(), "make=ran use=fresh", "shortened; equal bytes leave what depends on it");
     let why = &expired.finished("make")["why"][0];
     assert_eq!((&why["kind"], &why["new"]), (&"expired".into(), &"0s".into()), "{why}");
-    assert_eq!(workspace.ok(&[]).why("make"), "expired: 0s old, limit 0s", "and again");
+    let again = workspace.ok(&[]).why("make");
+    assert!(again.starts_with("expired: ") && again.ends_with(" old, limit 0s"), "{again}");
 }
 
 #[test]

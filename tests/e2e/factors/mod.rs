@@ -78,6 +78,8 @@ fn wrong(base: &dyn Fn() -> Workspace, row: &Row) -> Option<String> {
     ran.sort_unstable();
     let reason = ran.first().map(|step| second.why(step)).unwrap_or_default();
     let reason = reason.split("; ").next().unwrap_or_default();
+    // How old the record is depends on how busy the machine is.
+    let reason = if reason.starts_with("expired: ") { "expired" } else { reason };
     let is_right = (first.code, second.code) == (Some(0), Some(0)) && ran.join(" ") == *runs && reason == *why;
     let what = format!("{factor}, {variant}: expected `{runs}` ({why}), got `{}` ({reason})", ran.join(" "));
     (!is_right).then(|| format!("{what}\n{}{}", first.stderr, second.stderr))
