@@ -342,3 +342,55 @@ fn a_batch_by_a_shell_repeats_words() {
         outcome.of_reason("step-output").map(|message| message["text"].as_str().unwrap_or("").to_owned()).collect();
     assert_eq!(printed, "<begin><--x=a b><--x=c><end>");
 }
+
+/// What the one command of a batch of `a` and `b` printed, with all else that `tables` says.
+fn printed_by_batch(body: &str) -> String {
+    let workspace = Workspace::with_step(&format!("matrix.x = [\"a\", \"b\"]\nbatch = true\n{body}"));
+    ["a", "b"].iter().for_each(|name| workspace.write(&format!("{name}.txt"), name));
+    let outcome = workspace.ok(&["-j2"]);
+    assert_eq!(ran(&outcome), ["p/s[x=a]", "p/s[x=b]"], "{body}");
+    outcome.of_reason("step-output").map(|message| message["text"].as_str().unwrap_or("").to_owned()).collect()
+}
+
+#[test]
+fn a_word_of_a_batch_ends_where_the_shell_ends_it() {
+    for (script, expected) in [
+        ("for x in {{ matrix.x }}; do echo \"<$x>\"; done", "<a>\n<b>\n"),
+        ("echo {{ matrix.x }}; echo end", "a b\nend\n"),
+        ("(echo {{ matrix.x }})>log.tmp; cat log.tmp", "a b\n"),
+        ("echo {{ matrix.x }}&&echo end", "a b\nend\n"),
+        ("printf '<%s>' 'p q'{{ matrix.x }} \"$(echo \"r s\")\"/{{ matrix.x }}|cat", "<p qa><p qb><r s/a><r s/b>"),
+        ("echo {{ matrix.x }} # don't\necho {{ matrix.x }}.", "a b\na. b.\n"),
+    ] {
+        assert_eq!(printed_by_batch(&format!("files = \"src\"\nrun = {script:?}")), expected, "{script}");
+    }
+}
+
+#[test]
+fn the_command_of_a_batch_is_told_of_all_its_cells() {
+    let files = "inputs.o.files = \"{{ matrix.x }}.txt\"\n";
+    let of_all = printed_by_batch(&format!("{files}run = [\"echo\", \"{{{{ inputs.o }}}}\", \"{{{{ matrix.x }}}}\"]"));
+    assert_eq!(of_all, "a.txt b.txt a b\n", "an input is what all cells read");
+    let of_each = printed_by_batch(&format!("{files}run = \"echo {{{{ matrix.x }}}}={{{{ inputs.o }}}}\""));
+    assert_eq!(of_each, "a=a.txt b=b.txt\n", "and beside a cell's value what that cell reads");
+    let script = "echo $ZEN_STEP $ZEN_MATRIX_X {{ matrix.x }}; for o in $ZEN_INPUT_O; do basename $o; done; \
+                  grep -o '\"x\":[^]]*.' $ZEN_CONTEXT";
+    let told = printed_by_batch(&format!("{files}run = {script:?}"));
+    assert_eq!(told, "s a b a b\na.txt\nb.txt\n\"x\":[\"a\",\"b\"]\n");
+}
+
+#[test]
+fn what_a_command_can_have_but_once_is_no_part_of_a_batch() {
+    for (run, expected) in [
+        ("\"x={{ matrix.x }}; echo $x\"", "is a program, a variable's value or where a redirection goes"),
+        ("\"export X={{ matrix.x }}; sh check.sh\"", "is a program, a variable's value"),
+        ("\"true > {{ matrix.x }}.log\"", "where a redirection goes"),
+        ("\"./{{ matrix.x }} --check\"", "is a program"),
+        ("[\"./{{ matrix.x }}\", \"--check\"]", "is a program"),
+        ("\"echo {{ matrix.x }}\"\ntrack-env = [\"{{ matrix.x }}\"]", "`track-env`"),
+    ] {
+        let outcome = Workspace::with_step(&format!("matrix.x = [\"a\", \"b\"]\nbatch = true\nrun = {run}")).run(&[]);
+        assert_eq!(outcome.code, Some(96), "{run}:\n{}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{run}:\n{}", outcome.stderr);
+    }
+}

@@ -207,6 +207,8 @@ pub struct StepContext<'a> {
     pub params: &'a BTreeMap<String, Value>,
     /// What the cell is of a matrix.
     pub matrix: &'a BTreeMap<String, Value>,
+    /// What each cell is that the command of a batch works on; empty for a step that is no batch.
+    pub batch: &'a [&'a BTreeMap<String, Value>],
     /// Name → paths, sorted.
     pub inputs: &'a BTreeMap<String, Vec<RelPath>>,
     /// Name → place; for a glob its literal prefix.
@@ -236,8 +238,13 @@ pub fn zen_variables(context: &StepContext<'_>) -> BTreeMap<OsString, OsString> 
     for (name, value) in context.params {
         vars.insert(variable("ZEN_PARAM", name), value.to_text().into());
     }
-    for (name, value) in context.matrix {
+    for (name, value) in context.matrix.iter().filter(|_| context.batch.is_empty()) {
         vars.insert(variable("ZEN_MATRIX", name), value.to_text().into());
+    }
+    for (name, values) in batch_values(context) {
+        let lines: Vec<String> =
+            values.into_iter().map(|value| value.map(Value::to_text).unwrap_or_default()).collect();
+        vars.insert(variable("ZEN_MATRIX", name), lines.join("\n").into());
     }
     for (name, paths) in context.inputs {
         let mut lines = OsString::new();
@@ -258,11 +265,24 @@ pub fn zen_variables(context: &StepContext<'_>) -> BTreeMap<OsString, OsString> 
     vars
 }
 
+/// Name → what it is in each cell of a batch, in their order; a field may be missing in some.
+fn batch_values<'a>(context: &StepContext<'a>) -> BTreeMap<&'a str, Vec<Option<&'a Value>>> {
+    let names = context.batch.iter().flat_map(|cell| cell.keys());
+    names.map(|name| (name.as_str(), context.batch.iter().map(|cell| cell.get(name)).collect())).collect()
+}
+
 /// The JSON of the file that `ZEN_CONTEXT` names. A path is a string; one that is not UTF-8 is `{"bytes": […]}`.
 pub fn zen_context(context: &StepContext<'_>) -> String {
     let path = |path: &RelPath| path_json(&path.to_path(context.root));
     let params: Map<_, _> = context.params.iter().map(|(name, value)| (name.clone(), value_json(value))).collect();
-    let matrix: Map<_, _> = context.matrix.iter().map(|(name, value)| (name.clone(), value_json(value))).collect();
+    let of_batch = |values: Vec<Option<&Value>>| -> serde_json::Value {
+        values.into_iter().map(|value| value.map_or(serde_json::Value::Null, value_json)).collect()
+    };
+    let matrix: Map<_, _> = if context.batch.is_empty() {
+        context.matrix.iter().map(|(name, value)| (name.clone(), value_json(value))).collect()
+    } else {
+        batch_values(context).into_iter().map(|(name, values)| (name.to_owned(), of_batch(values))).collect()
+    };
     let inputs: Map<_, _> = context
         .inputs
         .iter()

@@ -1,13 +1,17 @@
 //! Templates into text, words and shell scripts. Pure: the values come in, and how they are run is not known here.
 
+mod batch;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 use crate::model::Command;
 use crate::model::template::{Part, Placeholder, Template};
 use crate::path::bytes_path;
 use crate::value::Value;
+
+pub use batch::batch_words;
 
 /// What placeholders stand for. Paths are relative to the step's `cwd`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +47,13 @@ pub enum RenderError {
 }
 
 impl Values {
+    /// Lets the inputs be those of other cells as well: what one command for all of them reads.
+    pub fn join_inputs<'a>(&mut self, others: impl Iterator<Item = &'a Values>) {
+        for (name, paths) in others.flat_map(|other| &other.inputs) {
+            join(self.inputs.entry(name.clone()).or_default(), paths);
+        }
+    }
+
     /// What `placeholder` stands for: one word, or for inputs and arguments any number.
     fn words(&self, placeholder: &Placeholder) -> Result<Vec<Cow<'_, [u8]>>, RenderError> {
         let value = match placeholder {
@@ -55,6 +66,12 @@ impl Values {
         };
         value.ok_or_else(|| RenderError::NoValue(placeholder.to_string()))
     }
+}
+
+/// Adds those of `more` that are not there yet.
+pub(crate) fn join<T: Clone + Ord>(paths: &mut Vec<T>, more: &[T]) {
+    let known: BTreeSet<T> = paths.iter().cloned().collect();
+    paths.extend(more.iter().filter(|path| !known.contains(path)).cloned());
 }
 
 /// A file called `-rf` is not to be read as an option.
@@ -85,71 +102,6 @@ pub fn command_words(command: &Command, values: &Values) -> Result<Vec<OsString>
         Command::Target { args, .. } => each(args),
         Command::Build(_) => Ok(Vec::new()),
     }
-}
-
-/// [`command_words`] for several cells of one step: each word that holds `{{ matrix.x }}` is there once for each of them.
-/// All else is as the first has it.
-///
-/// # Errors
-/// As [`command_words`].
-pub fn batch_words(command: &Command, cells: &[&Values]) -> Result<Vec<OsString>, RenderError> {
-    let Some(first) = cells.first() else { return Ok(Vec::new()) };
-    let each = |templates: &[Template]| -> Result<Vec<OsString>, RenderError> {
-        let mut words = Vec::new();
-        for template in templates {
-            let cells = if holds_matrix(&template.parts) { cells } else { &cells[..1] };
-            for values in cells {
-                words.extend(render_words(template, values)?);
-            }
-        }
-        Ok(words)
-    };
-    match command {
-        Command::Argv(words) => each(words),
-        Command::Target { args, .. } => each(args),
-        Command::Build(_) => command_words(command, first),
-        Command::Shell { script, shell } => {
-            let mut text = Vec::new();
-            for piece in pieces(&script.parts) {
-                let piece = Template { parts: piece, span: script.span };
-                let cells = if holds_matrix(&piece.parts) { cells } else { &cells[..1] };
-                let words = cells.iter().map(|values| render_script(&piece, values)).collect::<Result<Vec<_>, _>>()?;
-                text.push(words.join(std::ffi::OsStr::new(" ")));
-            }
-            let script_text = text.join(std::ffi::OsStr::new(""));
-            let shell =
-                Command::Shell { script: Template { parts: Vec::new(), span: script.span }, shell: shell.clone() };
-            let mut words = command_words(&shell, first)?;
-            words.pop();
-            words.push(script_text);
-            Ok(words)
-        }
-    }
-}
-
-fn holds_matrix(parts: &[Part]) -> bool {
-    parts.iter().any(|part| matches!(part, Part::Placeholder(Placeholder::Matrix(_))))
-}
-
-/// A shell string in words and what stands between them.
-fn pieces(parts: &[Part]) -> Vec<Vec<Part>> {
-    let mut pieces: Vec<Vec<Part>> = vec![Vec::new()];
-    for part in parts {
-        let Part::Text(text) = part else {
-            pieces.last_mut().expect("there is one from the start").push(part.clone());
-            continue;
-        };
-        for piece in text.split_inclusive(char::is_whitespace) {
-            let word = piece.trim_end_matches(char::is_whitespace);
-            let last = pieces.last_mut().expect("there is one from the start");
-            last.push(Part::Text(word.to_owned()));
-            if word.len() < piece.len() {
-                pieces.push(vec![Part::Text(piece[word.len()..].to_owned())]);
-                pieces.push(Vec::new());
-            }
-        }
-    }
-    pieces
 }
 
 /// What gets the string of a step that names no `shell`; never `$SHELL`.

@@ -23,7 +23,7 @@ use crate::path::RelPath;
 use crate::place::{PlaceError, Replaced};
 use crate::process::jobserver::Jobserver;
 use crate::process::{self, Exit, GRACE, JobId, Spec, Stdout};
-use crate::render::{Values, batch_words, command_words, render_text};
+use crate::render::{Values, batch_words, command_words, join, render_text};
 use crate::scan::Content;
 use crate::scan::walk::SetSpec;
 use crate::store::Objects;
@@ -45,10 +45,16 @@ pub(super) struct Attempt<'a, 'w> {
     pub(super) log: Vec<u8>,
     pub(super) exit_code: Option<i32>,
     pub(super) started: Option<Instant>,
-    /// What placeholders stand for in the other cells that its command works on.
-    cells: Vec<Values>,
+    /// The other cells that its command works on.
+    cells: Vec<CellOfBatch>,
     /// Why what cargo built forbids a record, for those cells as well.
     pub(super) refused_by_build: Option<String>,
+}
+
+/// What the command of a batch is told of a cell that goes along.
+struct CellOfBatch {
+    values: Values,
+    inputs: BTreeMap<String, Vec<RelPath>>,
 }
 
 impl<'a, 'w> Attempt<'a, 'w> {
@@ -91,7 +97,8 @@ impl<'a, 'w> Attempt<'a, 'w> {
     pub(super) fn run(&mut self, why: &[Why]) -> Result<Vec<Artifact>, Stop> {
         self.event(Event::Started { step: self.job.step, why: why.to_vec(), attempt: 1 });
         self.started = Some(Instant::now());
-        let values = self.values();
+        let mut values = self.values();
+        values.join_inputs(self.cells.iter().map(|cell| &cell.values));
         let environment = self.environment(&values)?;
         let built = build::build(self, &environment)?;
         if built.is_some() && !self.step.calls_cargo && self.step.pool.as_deref() != Some("cargo") {
@@ -112,7 +119,8 @@ impl<'a, 'w> Attempt<'a, 'w> {
 
     /// Lets its command work on another cell as well.
     pub(super) fn add_cell(&mut self, other: &Attempt<'_, '_>) {
-        self.cells.push(other.values());
+        let (values, inputs) = (other.values(), other.input_paths());
+        self.cells.push(CellOfBatch { values, inputs });
     }
 
     /// May the step be recorded, now that its command has ended? `refused`: what is known to forbid it.
@@ -276,8 +284,9 @@ impl<'a, 'w> Attempt<'a, 'w> {
         let words = if self.cells.is_empty() {
             command_words(&self.step.command, values)
         } else {
-            let cells: Vec<&Values> = std::iter::once(values).chain(&self.cells).collect();
-            batch_words(&self.step.command, &cells)
+            let own = self.values();
+            let cells: Vec<&Values> = std::iter::once(&own).chain(self.cells.iter().map(|cell| &cell.values)).collect();
+            batch_words(&self.step.command, values, &cells)
         };
         let mut words = words.map_err(|error| error.to_string())?;
         if let Some(executable) = built.and_then(Built::executable) {
@@ -401,14 +410,23 @@ impl<'a, 'w> Attempt<'a, 'w> {
         let mut env = step_environment(&workspace.env, step, &set, work.world.options.conditions).vars;
         let mut params = step.pipeline_params.clone();
         params.extend(step.params.clone());
+        let mut inputs = self.input_paths();
+        for (name, paths) in self.cells.iter().flat_map(|cell| &cell.inputs) {
+            join(inputs.entry(name.clone()).or_default(), paths);
+        }
+        let cells: Vec<_> = std::iter::once(&step.matrix)
+            .chain(self.cells.iter().map(|cell| &cell.values.matrix))
+            .filter(|_| step.batch)
+            .collect();
         let context = StepContext {
             pipeline: &work.world.definitions.model.pipeline(step.pipeline).display_id(),
-            step: &step.name,
+            step: if step.batch { &step.base_name } else { &step.name },
             run: work.run,
             root: &workspace.root,
             params: &params,
             matrix: &step.matrix,
-            inputs: &self.input_paths(),
+            batch: &cells,
+            inputs: &inputs,
             outputs: &step.outputs.iter().map(|o| (o.name.clone(), o.place.root().clone())).collect(),
             args: step.args.as_deref().unwrap_or_default(),
         };

@@ -312,6 +312,7 @@ impl<'a, 'w> Told<'a, 'w> {
             root: &workspace.root,
             params: &params,
             matrix: &scope.matrix,
+            batch: &[],
             inputs: &BTreeMap::new(),
             outputs: &BTreeMap::new(),
             args: &[],

@@ -140,6 +140,7 @@ fn a_step_is_told_about_itself() {
     let inputs = [("raw".to_owned(), vec![path("a.csv"), path("b.csv")])].into();
     let outputs = [("model".to_owned(), path("m.json"))].into();
     let context = StepContext {
+        batch: &[],
         matrix: &[("x".to_owned(), Value::Integer(2)), ("x.dir-name".to_owned(), Value::String("d".into()))].into(),
         pipeline: "p",
         step: "s",
@@ -170,6 +171,7 @@ fn a_list_that_no_program_could_start_with_is_left_out() {
     let inputs = [("raw".to_owned(), paths)].into();
     let (params, outputs) = (BTreeMap::new(), BTreeMap::new());
     let context = StepContext {
+        batch: &[],
         matrix: &BTreeMap::new(),
         pipeline: "p",
         step: "s",

@@ -5,6 +5,8 @@ mod lexer;
 
 use std::collections::BTreeSet;
 
+use crate::model::template::{Part, Placeholder};
+
 /// One unit of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -51,6 +53,11 @@ impl Word {
         if self.expands { None } else { text.collect() }
     }
 
+    /// The placeholders that it holds.
+    pub(crate) fn holes(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().filter_map(|item| if let Item::Hole(number) = item { Some(*number) } else { None })
+    }
+
     fn is(&self, text: &str) -> bool {
         !self.quoted && self.literal().as_deref() == Some(text)
     }
@@ -76,6 +83,10 @@ pub(crate) struct Script {
     pub(crate) commands: Vec<Vec<Word>>,
     /// Is it one simple command, and nothing else on the top level?
     pub(crate) is_simple: bool,
+    /// The items of each word of a command that holds a placeholder, in order.
+    pub(crate) hole_words: Vec<std::ops::Range<usize>>,
+    /// The placeholders in words of which there can be only one: what is assigned, where a redirection goes.
+    pub(crate) sole_holes: BTreeSet<usize>,
     variables: BTreeSet<String>,
 }
 
@@ -84,6 +95,21 @@ pub(crate) struct Script {
 pub fn shell_variables(script: &str) -> Vec<String> {
     let items: Vec<Item> = script.chars().map(Item::Char).collect();
     lex(&items).variables.into_iter().collect()
+}
+
+/// A shell string as its lexer takes it, and what the holes are.
+pub(crate) fn items(parts: &[Part]) -> (Vec<Item>, Vec<&Placeholder>) {
+    let (mut items, mut holes) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Text(text) => items.extend(text.chars().map(Item::Char)),
+            Part::Placeholder(placeholder) => {
+                items.push(Item::Hole(holes.len()));
+                holes.push(placeholder);
+            }
+        }
+    }
+    (items, holes)
 }
 
 /// Reads a script.

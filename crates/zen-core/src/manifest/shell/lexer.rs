@@ -148,6 +148,7 @@ impl Lexer<'_> {
             return;
         }
         if let Some(name) = word.assigns() {
+            self.script.sole_holes.extend(word.holes());
             self.assigned.insert(name);
         } else if RESERVED.iter().any(|reserved| word.is(reserved)) {
             self.compound |= self.surrounds.is_empty();
@@ -175,7 +176,9 @@ impl Lexer<'_> {
             return;
         }
         if ["export", "readonly", "local", "declare", "typeset"].iter().any(|builtin| first.is(builtin)) {
-            self.assigned.extend(words[1..].iter().filter_map(Word::assigns));
+            let assigning = || words[1..].iter().filter(|word| word.assigns().is_some());
+            self.script.sole_holes.extend(assigning().flat_map(Word::holes));
+            self.assigned.extend(assigning().filter_map(Word::assigns));
         }
         if ["read", "getopts", "mapfile", "readarray"].iter().any(|builtin| first.is(builtin)) {
             self.assigned.extend(words[1..].iter().filter_map(Word::literal).filter(|name| is_variable(name)));
@@ -229,7 +232,8 @@ impl Lexer<'_> {
             let delimiter = word.parts.iter().filter_map(|item| if let Item::Char(c) = item { Some(*c) } else { None });
             self.heredocs.push(HereDocument { delimiter: delimiter.collect(), strip_tabs, expands: !word.quoted });
         } else {
-            self.word(End::Text);
+            let target = self.word(End::Text);
+            self.script.sole_holes.extend(target.holes());
         }
     }
 
@@ -274,6 +278,15 @@ impl Lexer<'_> {
     }
 
     fn word(&mut self, end: End) -> Word {
+        let start = self.at;
+        let word = self.read_word(end);
+        if word.holes().next().is_some() {
+            self.script.hole_words.push(start..self.at);
+        }
+        word
+    }
+
+    fn read_word(&mut self, end: End) -> Word {
         let mut word = Word::default();
         while !self.at_end() {
             match self.items[self.at] {
