@@ -185,3 +185,27 @@ fn a_list_that_no_program_could_start_with_is_left_out() {
     assert!(!zen_variables(&context).contains_key(OsStr::new("ZEN_INPUT_RAW")));
     assert!(zen_context(&context).contains("file-19999"));
 }
+
+#[test]
+fn a_batch_is_told_of_all_its_cells() {
+    let cell = |values: &[(&str, &str)]| -> BTreeMap<String, Value> {
+        values.iter().map(|(name, value)| ((*name).to_owned(), Value::String((*value).to_owned()))).collect()
+    };
+    let (one, other) = (cell(&[("x", "a"), ("x.n", "1")]), cell(&[("x", "b")]));
+    let context = StepContext {
+        batch: &[&one, &other],
+        matrix: &one,
+        pipeline: "p",
+        step: "s",
+        run: None,
+        root: Path::new("/w"),
+        params: &BTreeMap::new(),
+        inputs: &BTreeMap::new(),
+        outputs: &BTreeMap::new(),
+        args: &[],
+    };
+    let vars = zen_variables(&context);
+    assert_eq!([&vars[OsStr::new("ZEN_MATRIX_X")], &vars[OsStr::new("ZEN_MATRIX_X_N")]], ["a\nb", "1\n"]);
+    let json = zen_context(&context);
+    assert!(json.contains(r#""matrix":{"x":["a","b"],"x.n":["1",null]}"#), "{json}");
+}
