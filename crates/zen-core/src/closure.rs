@@ -14,7 +14,7 @@ pub struct Closure {
 }
 
 /// The folder of a path package, as far as its files count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PackageTree {
     /// The package's name.
     pub package: String,

@@ -35,7 +35,7 @@ pub(super) struct Attempt<'a, 'w> {
     pub(super) step: &'w Step,
     pub(super) say: Say<'a>,
     /// What its inputs are, and then what is watched beside them.
-    specs: Vec<SetSpec>,
+    specs: Vec<Arc<SetSpec>>,
     /// Its key, or why it must not be recorded.
     pub(super) key: Result<Key, String>,
     before: Stamps,
@@ -60,7 +60,7 @@ struct CellOfBatch {
 impl<'a, 'w> Attempt<'a, 'w> {
     pub(super) fn new(work: &'a Work<'w>, job: &'a Job, key: Result<Key, String>, say: Say<'a>) -> Self {
         let mut specs = work.world.specs_of(job.step);
-        specs.extend(job.view.items.watched());
+        specs.extend(job.view.items.watched().map(Arc::new));
         let (before, log, exit_code, started) = (Vec::new(), Vec::new(), None, None);
         Self {
             work,
@@ -183,7 +183,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
         let model = &world.definitions.model;
         let read = job.view.sets.iter().flat_map(|set| job.view.seen.members(*set));
         let read = read.filter(|seen| !job.owned.iter().any(|place| place.owns(&seen.path)));
-        let is_other = |step: StepId| step != job.step && world.step_sets.contains_key(&step);
+        let is_other = |step: StepId| step != job.step && world.is_in_run(step);
         let found = read.filter_map(|seen| {
             let owners = match seen.content {
                 Content::Link { .. } => world.owners_behind(&seen.path),

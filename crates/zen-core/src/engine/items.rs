@@ -63,15 +63,15 @@ impl Items {
     }
 }
 
-/// Looks at the sets of some steps, and at their source items: what these hold, and what the files were then. `specs` are
-/// all sets; each step comes with the indices of its own. What steps of this run make is read as they left it: by what
+/// Looks at the sets of some steps, all in one walk, and at their source items: what these hold, and what the files were
+/// then. What steps of this run make is read as they left it: by what
 /// is `settled`, never from disk.
 pub(super) fn look(
     world: &World<'_>,
     settled: &HashMap<StepId, Arc<Settled>>,
-    specs: &[SetSpec],
-    steps: &[(StepId, Vec<usize>)],
+    steps: &[StepId],
 ) -> Vec<(StepId, View)> {
+    let (shared, sets) = interned(world, steps);
     let mut looks = 1;
     loop {
         let mut reader = Reader {
@@ -83,12 +83,12 @@ pub(super) fn look(
             is_made: false,
             awaits: false,
         };
-        let mut specs = specs.to_vec();
+        let mut specs = shared.clone();
         let mut found = Vec::with_capacity(steps.len());
-        for (step, sets) in steps {
+        for (step, sets) in steps.iter().zip(&sets) {
             let items = reader.items(*step);
             let watched = items.watched().map(|spec| {
-                specs.push(spec);
+                specs.push(Arc::new(spec));
                 specs.len() - 1
             });
             found.push((*step, sets.clone(), items, watched));
@@ -110,6 +110,21 @@ pub(super) fn look(
         }
         looks += 1;
     }
+}
+
+/// The sets of some steps, each once however many steps share it; and for each step the indices of its own.
+fn interned(world: &World<'_>, steps: &[StepId]) -> (Vec<Arc<SetSpec>>, Vec<Vec<usize>>) {
+    let mut specs: Vec<Arc<SetSpec>> = Vec::new();
+    let mut known: HashMap<Arc<SetSpec>, usize> = HashMap::new();
+    let mut index = |spec: &Arc<SetSpec>| {
+        *known.entry(Arc::clone(spec)).or_insert_with(|| {
+            specs.push(Arc::clone(spec));
+            specs.len() - 1
+        })
+    };
+    let sets =
+        steps.iter().map(|step| world.sets(*step).sets.iter().map(|(_, spec)| index(spec)).collect()).collect();
+    (specs, sets)
 }
 
 /// The first file that was not observed as it had been read.

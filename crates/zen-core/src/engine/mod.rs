@@ -29,6 +29,7 @@ mod versions;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use clean::{CleanRequest, Cleaned, clean};
@@ -159,7 +160,7 @@ impl Project {
     fn files(&self, set: &PathSet) -> Vec<RelPath> {
         let layout = &self.workspace.layout;
         let left_out = [layout.target_dir.clone(), layout.zen_dir.clone()];
-        let request = walk::Request { sets: &[SetSpec::Paths(set.clone())], outputs: &[], left_out: &left_out };
+        let request = walk::Request { sets: &[Arc::new(SetSpec::Paths(set.clone()))], outputs: &[], left_out: &left_out };
         let found = walk::walk(&self.workspace.root, request).seen.into_iter();
         let is_file = |seen: &walk::Seen| match seen.kind {
             Kind::File { .. } => true,

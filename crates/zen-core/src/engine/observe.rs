@@ -1,7 +1,7 @@
 //! From definitions to what is looked at, and from what was seen to what a key takes. Looks at nothing itself but
 //! through the scanner.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::functions::Named;
@@ -9,7 +9,7 @@ use super::items::Items;
 use crate::closure::Fact;
 use crate::diag::{Diagnostic, Span};
 use crate::digest::Digest;
-use crate::glob::{PathSet, Pattern};
+use crate::glob::Pattern;
 use crate::graph::words;
 use crate::key::{self, Files, SourceFile};
 use crate::model::{Command, InputSource, Place, Step};
@@ -31,11 +31,11 @@ pub(super) enum Use {
     Sources(String),
 }
 
-/// The sets of one step: what each stands for, and its index among all sets that are looked at.
+/// The sets of one step, and what each stands for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StepSets {
     /// In the order in which they are looked at.
-    pub(super) sets: Vec<(Use, usize)>,
+    pub(super) sets: Vec<(Use, Arc<SetSpec>)>,
     /// What its package closures hold beside files.
     pub(super) facts: Vec<Fact>,
     /// What its cache functions printed, by name.
@@ -44,45 +44,24 @@ pub(super) struct StepSets {
     pub(super) unknown: Option<String>,
 }
 
-/// All sets of a run, each once however many steps share it.
-#[derive(Debug, Default)]
-pub(super) struct Sets {
-    /// What to look for.
-    pub(super) specs: Vec<SetSpec>,
-    known: HashMap<String, usize>,
-}
-
-impl Sets {
-    /// The index of a set, new or not.
-    pub(super) fn intern(&mut self, spec: SetSpec) -> usize {
-        // Patterns show the text that they were read from, and so do paths: equal texts are equal sets.
-        let text = format!("{spec:?}");
-        *self.known.entry(text).or_insert_with(|| {
-            self.specs.push(spec);
-            self.specs.len() - 1
-        })
-    }
-
-    /// The sets of a step, without its package closures.
-    pub(super) fn of_step(&mut self, step: &Step) -> StepSets {
-        let mut sets = StepSets::default();
+impl StepSets {
+    /// Those of a step, without what its package closures and cache functions say.
+    pub(super) fn of(step: &Step) -> Self {
+        let mut sets = Vec::new();
         if step.policy.include_step_code {
             let named = named_files(step);
             if !named.is_empty() {
-                sets.sets.push((Use::Command, self.intern(SetSpec::Files(named))));
+                sets.push((Use::Command, Arc::new(SetSpec::Files(named))));
             }
         }
         for (at, input) in step.inputs.iter().enumerate() {
             if let InputSource::Files(files) = &input.source {
-                sets.sets.push((Use::Input(at), self.intern(SetSpec::Paths(files.clone()))));
+                sets.push((Use::Input(at), Arc::new(SetSpec::Paths(files.clone()))));
             }
         }
-        let mut files: Vec<&PathSet> = vec![&step.files];
-        files.extend(&step.policy.file_dependencies);
-        for set in files.into_iter().filter(|set| !set.is_empty()) {
-            sets.sets.push((Use::Files, self.intern(SetSpec::Paths(set.clone()))));
-        }
-        sets
+        let files = std::iter::once(&step.files).chain(&step.policy.file_dependencies);
+        sets.extend(files.filter(|set| !set.is_empty()).map(|set| (Use::Files, Arc::new(SetSpec::Paths(set.clone())))));
+        Self { sets, ..Self::default() }
     }
 }
 
@@ -141,7 +120,6 @@ impl Owned<'_> {
 /// # Errors
 /// Why the key cannot be computed now.
 pub(super) fn files_of(
-    specs: &[SetSpec],
     sets: &StepSets,
     view: &View,
     owned: &Owned<'_>,
@@ -154,8 +132,8 @@ pub(super) fn files_of(
     facts.sort_unstable();
     let mut observed = key::Observed { facts, cache_funcs: sets.cache_funcs.clone(), ..key::Observed::default() };
     let mut files: BTreeMap<RelPath, Digest> = BTreeMap::new();
-    for ((used, global), local) in sets.sets.iter().zip(&view.sets) {
-        let found = members(&specs[*global], view, *local, owned)?;
+    for ((used, spec), local) in sets.sets.iter().zip(&view.sets) {
+        let found = members(spec, view, *local, owned)?;
         match used {
             Use::Command => observed.named_in_command = found,
             Use::Input(at) => {
@@ -298,14 +276,13 @@ pub(super) fn never_again(step: &Step, sets: &StepSets, view: &View) -> Option<D
 /// `is_output` says whether a declared output of any step lies at, above or below a path.
 pub(super) fn unmatched(
     step: &Step,
-    specs: &[SetSpec],
     sets: &StepSets,
     view: &View,
     is_output: &dyn Fn(&RelPath) -> bool,
 ) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    for ((used, global), local) in sets.sets.iter().zip(&view.sets) {
-        let SetSpec::Paths(paths) = &specs[*global] else { continue };
+    for ((used, spec), local) in sets.sets.iter().zip(&view.sets) {
+        let SetSpec::Paths(paths) = &**spec else { continue };
         let span = match used {
             Use::Input(at) => step.inputs[*at].span,
             _ => step.span,
@@ -347,14 +324,13 @@ fn missing_path(step: &Step, span: Span, path: &RelPath) -> Diagnostic {
 /// Patterns whose literal prefix lies in what no glob looks into, and that are no declared output.
 pub(super) fn left_out(
     step: &Step,
-    specs: &[SetSpec],
     sets: &StepSets,
     left_out: &[RelPath],
     is_output: &dyn Fn(&RelPath) -> bool,
 ) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    for (_, global) in &sets.sets {
-        let SetSpec::Paths(paths) = &specs[*global] else { continue };
+    for (_, spec) in &sets.sets {
+        let SetSpec::Paths(paths) = &**spec else { continue };
         for pattern in &paths.include {
             let prefix = pattern.prefix();
             let in_git = prefix.components().any(|name| name == b".git");
@@ -416,9 +392,9 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// A step that writes into the sources of its own package: said once.
-pub(super) fn own_output_in_closure(step: &Step, specs: &[SetSpec], sets: &StepSets) -> Option<String> {
+pub(super) fn own_output_in_closure(step: &Step, sets: &StepSets) -> Option<String> {
     let trees: Vec<&SetSpec> =
-        sets.sets.iter().map(|(_, at)| &specs[*at]).filter(|s| matches!(s, SetSpec::Tree(_))).collect();
+        sets.sets.iter().map(|(_, spec)| &**spec).filter(|s| matches!(s, SetSpec::Tree(_))).collect();
     let inside = |place: &&Place| trees.iter().any(|tree| tree.means_output(place.root(), place));
     let place = step.outputs.iter().map(|output| &output.place).find(inside)?;
     let root = place.root();

@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::history::History;
 use super::known_items::KnownItems;
 use super::ledger::Ledger;
-use super::observe::{self, Owned, Sets, StepSets, View};
+use super::observe::{self, Owned, StepSets, View};
 use super::{Definitions, EngineError, Options, Project, functions};
 use super::{hooks, items};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
 use crate::decide::{Decision, Why};
 use crate::diag::{Diagnostic, Severity, Span};
 use crate::digest::{Digest, FieldHasher};
-use crate::environment::undeclared_variables;
+use crate::environment::{StepEnvironment, step_environment, undeclared_variables};
 use crate::event::Reused;
 use crate::graph::{EdgeKind, Selection};
 use crate::model::template::Part;
@@ -69,6 +69,9 @@ pub(super) fn reused(record: &Record) -> Reused {
     Reused { run: record.run, ended: record.ended, saved }
 }
 
+/// Does a step use cargo; its `track-env`, its `pass-env`, and the names of its `env`.
+type Asked = (bool, Vec<String>, Vec<String>, Vec<String>);
+
 /// What does not change while a command works: workers share it.
 #[derive(Debug)]
 pub struct World<'p> {
@@ -92,8 +95,12 @@ pub struct World<'p> {
     pub(super) platform: String,
     pub(super) outputs: Vec<Place>,
     pub(super) left_out: Vec<RelPath>,
-    pub(super) specs: Vec<SetSpec>,
-    pub(super) step_sets: HashMap<StepId, StepSets>,
+    /// By step; filled when first asked for.
+    step_sets: Vec<OnceLock<StepSets>>,
+    /// What steps take from outside, by what says so: most steps say the same.
+    environments: Mutex<HashMap<Asked, Arc<StepEnvironment>>>,
+    /// By step: is it part of the selection?
+    in_run: Vec<bool>,
     /// The source files that were taken apart.
     pub(super) library: Mutex<Library>,
     /// What earlier runs found in them.
@@ -156,8 +163,9 @@ impl<'p> Session<'p> {
             platform: String::new(),
             outputs: definitions.model.steps.iter().flat_map(|s| &s.outputs).map(|o| o.place.clone()).collect(),
             left_out,
-            specs: Vec::new(),
-            step_sets: HashMap::new(),
+            step_sets: definitions.model.step_ids().map(|_| OnceLock::new()).collect(),
+            environments: Mutex::default(),
+            in_run: in_run(definitions, selection),
             library: Mutex::default(),
             known_items,
             store,
@@ -199,49 +207,39 @@ impl<'p> Session<'p> {
         let toolchains = Toolchains::new(&world.project.workspace);
         let closures = Closures::new(&world.project.workspace, &toolchains);
         world.platform = toolchains.host_triple();
-        let mut sets = Sets::default();
-        for id in &world.selection.order {
-            let step = model.step(*id);
-            let mut step_sets = sets.of_step(step);
-            for request in &step.closures {
-                match closures.closure(request) {
-                    Ok(closure) => {
-                        for tree in &closure.trees {
-                            let package = tree.package.clone();
-                            let set = sets.intern(SetSpec::Tree(tree.clone()));
-                            step_sets.sets.push((observe::Use::Sources(package), set));
-                        }
-                        step_sets.facts.extend(closure.facts.iter().cloned());
-                    }
-                    Err(why) => step_sets.unknown = Some(why.to_string()),
-                }
-            }
-            step_sets.facts.sort_unstable();
-            step_sets.facts.dedup();
-            world.step_sets.insert(*id, step_sets);
-        }
         let (values, problems) = functions::values(world);
         if !problems.is_empty() {
             return Err(EngineError::Definitions(problems));
         }
         for id in &world.selection.order {
-            if model.step(*id).cache_funcs.is_empty() {
+            let step = model.step(*id);
+            if step.closures.is_empty() && step.cache_funcs.is_empty() {
                 continue;
             }
-            if let Some(sets) = world.step_sets.get_mut(id) {
-                match values.get(id) {
-                    Some(values) => sets.cache_funcs.clone_from(values),
-                    None => {
-                        sets.unknown = Some("its cache functions are not asked while its caching is off".to_owned())
+            let mut sets = StepSets::of(step);
+            for request in &step.closures {
+                match closures.closure(request) {
+                    Ok(closure) => {
+                        for tree in &closure.trees {
+                            let used = observe::Use::Sources(tree.package.clone());
+                            sets.sets.push((used, Arc::new(SetSpec::Tree(tree.clone()))));
+                        }
+                        sets.facts.extend(closure.facts.iter().cloned());
                     }
+                    Err(why) => sets.unknown = Some(why.to_string()),
                 }
             }
+            sets.facts.sort_unstable();
+            sets.facts.dedup();
+            match values.get(id) {
+                Some(values) => sets.cache_funcs.clone_from(values),
+                None if step.cache_funcs.is_empty() => {}
+                None => sets.unknown = Some("its cache functions are not asked while its caching is off".to_owned()),
+            }
+            world.step_sets[id.0 as usize] = OnceLock::from(sets);
         }
-        world.specs = sets.specs;
         let world = &self.world;
-        let indices = |id: &StepId| world.step_sets[id].sets.iter().map(|(_, set)| *set).collect();
-        let steps: Vec<_> = world.selection.order.iter().map(|id| (*id, indices(id))).collect();
-        self.progress.views.extend(items::look(world, &self.progress.settled, &world.specs, &steps));
+        self.progress.views.extend(items::look(world, &self.progress.settled, &world.selection.order));
         self.judge()
     }
 
@@ -255,13 +253,13 @@ impl<'p> Session<'p> {
         for id in &world.selection.order {
             let step = model.step(*id);
             let mut problems = Vec::new();
-            let (sets, view) = (&world.step_sets[id], &self.progress.views[id]);
-            problems.extend(observe::left_out(step, &world.specs, sets, &world.left_out, &is_output));
+            let (sets, view) = (world.sets(*id), &self.progress.views[id]);
+            problems.extend(observe::left_out(step, sets, &world.left_out, &is_output));
             // One that stands at the pipeline or the workspace is said once.
             let wrong = view.items.diagnostics().filter(|problem| !all.contains(problem));
             problems.extend(wrong);
             problems.extend(observe::never_again(step, sets, view));
-            problems.extend(observe::unmatched(step, &world.specs, sets, view, &is_output));
+            problems.extend(observe::unmatched(step, sets, view, &is_output));
             for why in observe::unusable(sets, view, &self.progress.owned_places(world, *id)) {
                 problems.push(
                     Diagnostic::error(why.to_string())
@@ -297,7 +295,7 @@ impl<'p> Session<'p> {
         let mut problems = all;
         problems.extend(hooks::undeclared(world));
         for id in &world.selection.order {
-            self.notes.extend(observe::own_output_in_closure(model.step(*id), &world.specs, &world.step_sets[id]));
+            self.notes.extend(observe::own_output_in_closure(model.step(*id), world.sets(*id)));
         }
         self.notes.extend(observe::blind_spots(world.selection.order.iter().map(|id| model.step(*id))));
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
@@ -311,13 +309,23 @@ impl<'p> Session<'p> {
 
 impl World<'_> {
     /// A scan of some sets, by the rules of this workspace.
-    pub(super) fn request<'a>(&'a self, sets: &'a [SetSpec]) -> Request<'a> {
+    pub(super) fn request<'a>(&'a self, sets: &'a [Arc<SetSpec>]) -> Request<'a> {
         Request { sets, outputs: &self.outputs, left_out: &self.left_out }
     }
 
+    /// What one step reads.
+    pub(super) fn sets(&self, step: StepId) -> &StepSets {
+        self.step_sets[step.0 as usize].get_or_init(|| StepSets::of(self.definitions.model.step(step)))
+    }
+
     /// The specs of one step's sets, in its own order.
-    pub(super) fn specs_of(&self, step: StepId) -> Vec<SetSpec> {
-        self.step_sets[&step].sets.iter().map(|(_, set)| self.specs[*set].clone()).collect()
+    pub(super) fn specs_of(&self, step: StepId) -> Vec<Arc<SetSpec>> {
+        self.sets(step).sets.iter().map(|(_, spec)| Arc::clone(spec)).collect()
+    }
+
+    /// Is the step part of the selection?
+    pub(super) fn is_in_run(&self, step: StepId) -> bool {
+        self.in_run[step.0 as usize]
     }
 
     /// Outputs of steps of this run that this step waits for.
@@ -325,7 +333,7 @@ impl World<'_> {
         let model = &self.definitions.model;
         let mut found: Vec<(StepId, usize)> = Vec::new();
         for edge in self.definitions.graph.upstream(step) {
-            if !self.step_sets.contains_key(&edge.from) {
+            if !self.is_in_run(edge.from) {
                 continue;
             }
             match edge.kind {
@@ -348,7 +356,7 @@ impl World<'_> {
     pub(super) fn upstream(&self, step: StepId) -> Vec<StepId> {
         let edges = self.definitions.graph.upstream(step).iter();
         let mut found: Vec<StepId> =
-            edges.map(|edge| edge.from).filter(|from| self.step_sets.contains_key(from)).collect();
+            edges.map(|edge| edge.from).filter(|from| self.is_in_run(*from)).collect();
         found.dedup();
         found
     }
@@ -396,11 +404,17 @@ impl World<'_> {
     }
 
     /// What a step takes from outside, and what of it is keyed.
-    pub(super) fn environment(&self, step: StepId) -> crate::environment::StepEnvironment {
+    pub(super) fn environment(&self, step: StepId) -> Arc<StepEnvironment> {
         let step = self.definitions.model.step(step);
-        // Names are all that matters here: values may hold what is not settled yet.
-        let set: BTreeMap<String, String> = step.env.keys().map(|name| (name.clone(), String::new())).collect();
-        crate::environment::step_environment(&self.project.workspace.env, step, &set, self.options.conditions)
+        let names = || step.env.keys().cloned();
+        let asked = (step.uses_cargo, step.track_env.clone(), step.pass_env.clone(), names().collect::<Vec<_>>());
+        let mut known = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = known.entry(asked).or_insert_with(|| {
+            // Names are all that matters here: values may hold what is not settled yet.
+            let set: BTreeMap<String, String> = names().map(|name| (name, String::new())).collect();
+            Arc::new(step_environment(&self.project.workspace.env, step, &set, self.options.conditions))
+        });
+        Arc::clone(made)
     }
 }
 
@@ -436,6 +450,12 @@ impl Progress {
         }
         owned
     }
+}
+
+fn in_run(definitions: &Definitions, selection: &Selection) -> Vec<bool> {
+    let mut in_run = vec![false; definitions.model.steps.len()];
+    selection.order.iter().for_each(|step| in_run[step.0 as usize] = true);
+    in_run
 }
 
 /// Is a warning about a step that this run has nothing to do with?

@@ -103,7 +103,7 @@ impl Progress {
     pub(super) fn observed(&self, world: &World<'_>, id: StepId) -> Result<key::Observed, String> {
         let step = world.definitions.model.step(id);
         let owned = self.owned(world, id, true);
-        let mut observed = observe::files_of(&world.specs, &world.step_sets[&id], &self.views[&id], &owned)?;
+        let mut observed = observe::files_of(world.sets(id), &self.views[&id], &owned)?;
         for (at, input) in step.inputs.iter().enumerate() {
             if let InputSource::Artifact(artifacts) = &input.source {
                 let artifacts = artifacts.iter().map(|it| self.artifact_input(world, it.step, it.output));
@@ -116,7 +116,7 @@ impl Progress {
             let key = key.ok_or_else(|| format!("`{from}`, which it depends on, has no key"))?;
             observed.depends.push((from.clone(), key));
         }
-        observed.env = world.environment(id).keyed;
+        observed.env.clone_from(&world.environment(id).keyed);
         observed.platform.clone_from(&world.platform);
         Ok(observed)
     }
@@ -139,9 +139,7 @@ impl Progress {
 
     /// Looks at one step's files anew.
     pub(super) fn look_again(&mut self, world: &World<'_>, step: StepId) {
-        let specs = world.specs_of(step);
-        let sets = (0..specs.len()).collect();
-        let views = items::look(world, &self.settled, &specs, &[(step, sets)]);
+        let views = items::look(world, &self.settled, &[step]);
         self.views.extend(views);
     }
 

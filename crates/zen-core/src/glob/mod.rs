@@ -259,7 +259,7 @@ impl Hash for Pattern {
 }
 
 /// A list of patterns from one place: what any of `include` matches and none of `exclude` does.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PathSet {
     /// As written, in order.
     pub include: Vec<Pattern>,

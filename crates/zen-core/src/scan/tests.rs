@@ -1,6 +1,7 @@
 //! Small trees on a real disk, and what each set finds there.
 
 use std::fs;
+use std::sync::Arc;
 
 use super::walk::{Request, SetSpec};
 use super::*;
@@ -30,9 +31,10 @@ impl Tree {
     }
 
     fn observe(&self, sets: &[SetSpec], outputs: &[Place]) -> Observation {
+        let sets: Vec<Arc<SetSpec>> = sets.iter().cloned().map(Arc::new).collect();
         let scanner = Scanner::new(&self.root, StatCache::open(&self.folder.path().join("stat")));
         let left_out = [path("target")];
-        scanner.observe(Request { sets, outputs, left_out: &left_out })
+        scanner.observe(Request { sets: &sets, outputs, left_out: &left_out })
     }
 
     fn names(&self, set: SetSpec, outputs: &[Place]) -> Vec<String> {
@@ -199,6 +201,7 @@ fn the_second_look_reads_nothing() {
     let tree = Tree::new(&["a/x", "a/y"]);
     let file = tree.folder.path().join("stat");
     let sets = [paths(&["a"])];
+    let sets = sets.map(Arc::new);
     let request = Request { sets: &sets, outputs: &[], left_out: &[] };
     let mut first = Scanner::new(&tree.root, StatCache::open(&file));
     let before = first.observe(request);

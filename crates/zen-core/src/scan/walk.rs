@@ -15,7 +15,7 @@ use crate::model::Place;
 use crate::path::RelPath;
 
 /// What to look for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SetSpec {
     /// Globs as tables write them.
     Paths(PathSet),
@@ -54,7 +54,7 @@ impl SetSpec {
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// What to look for; results come in the same order.
-    pub sets: &'a [SetSpec],
+    pub sets: &'a [Arc<SetSpec>],
     /// The declared outputs of all steps: a package's tree holds them only below its source roots.
     pub outputs: &'a [Place],
     /// Paths that no set means: cargo's target directory, the store.
@@ -165,7 +165,7 @@ impl<'a> Walker<'a> {
         let mut starts: HashMap<RelPath, Vec<Active>> = HashMap::new();
         let mut matched = Vec::with_capacity(request.sets.len());
         for (set, spec) in (0..).zip(request.sets) {
-            match spec {
+            match &**spec {
                 SetSpec::Paths(paths) => {
                     for (pattern, text) in (0..).zip(&paths.include) {
                         starts.entry(text.prefix().clone()).or_default().push(Active::Pattern { set, pattern });
@@ -352,7 +352,7 @@ impl<'a> Walker<'a> {
         if known && matched.load(Ordering::Relaxed) {
             return true;
         }
-        let SetSpec::Paths(paths) = &self.request.sets[set as usize] else { return false };
+        let SetSpec::Paths(paths) = &*self.request.sets[set as usize] else { return false };
         let hit = paths.include[pattern as usize].matches(path);
         if hit {
             matched.store(true, Ordering::Relaxed);
@@ -368,7 +368,7 @@ impl<'a> Walker<'a> {
         places: &[&Place],
         chain: Option<&Arc<Chain>>,
     ) -> bool {
-        let SetSpec::Tree(tree) = &self.request.sets[set as usize] else { return false };
+        let SetSpec::Tree(tree) = &*self.request.sets[set as usize] else { return false };
         if tree.exclude.binary_search(path).is_ok() {
             return false;
         }
@@ -385,12 +385,12 @@ impl<'a> Walker<'a> {
         match active {
             Active::Exact { .. } => false,
             Active::Pattern { set, pattern } => {
-                let SetSpec::Paths(paths) = &self.request.sets[*set as usize] else { return false };
+                let SetSpec::Paths(paths) = &*self.request.sets[*set as usize] else { return false };
                 paths.include[*pattern as usize].may_match_below(path)
                     && !paths.exclude.iter().any(|exclude| exclude.matches_below(path) || exclude.matches(path))
             }
             Active::Tree { set, ignored } => {
-                let SetSpec::Tree(tree) = &self.request.sets[*set as usize] else { return false };
+                let SetSpec::Tree(tree) = &*self.request.sets[*set as usize] else { return false };
                 if tree.exclude.binary_search(path).is_ok() {
                     return false;
                 }
