@@ -22,10 +22,10 @@ pub(crate) fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
         let labels = diagnostic.labels.iter().filter(|label| label.span.file == file);
         let annotations = labels.map(|label| {
             let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let annotation = kind.span(visible(label.span, &source.text));
+            let annotation = kind.span(visible(label.span, source.text()));
             if label.text.is_empty() { annotation } else { annotation.label(&label.text) }
         });
-        group = group.element(Snippet::source(&*source.text).path(source.path.to_string()).annotations(annotations));
+        group = group.element(Snippet::source(source.text()).path(source.path.to_string()).annotations(annotations));
     }
     for note in &diagnostic.notes {
         group = group.element(Level::NOTE.message(note));

@@ -55,6 +55,14 @@ impl Loaded {
             Ok(workspace) => workspace,
             Err(error) => return Err(report(shell, &error.into(), &Sources::default())),
         };
+        let workspace = match config {
+            // What is put over the tables needs them.
+            Some(_) => workspace,
+            None => match Project::recall(workspace, overrides) {
+                Ok((project, definitions)) => return Ok(Self { project, definitions, store_dir, here }),
+                Err(workspace) => workspace,
+            },
+        };
         let (mut project, mut problems) = Project::load(workspace);
         if let Some(config) = config {
             let path = here.join(config);

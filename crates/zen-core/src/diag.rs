@@ -1,21 +1,42 @@
 //! Problems as data: what is wrong, where, and what to do next. Knows no terminal; `cargo-zen` draws them.
 
+use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
 use crate::path::RelPath;
 
 /// A manifest that definitions were read from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SourceFile {
     /// Where it lies.
     pub path: RelPath,
-    /// Its text as read.
-    pub text: Arc<str>,
+    /// Of its text.
+    pub digest: Digest,
+    text: Arc<LazyLock<String, Later>>,
+}
+
+/// Brings a text when it is first asked for.
+type Later = Box<dyn FnOnce() -> String + Send>;
+
+impl SourceFile {
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.path, self.digest)
+    }
 }
 
 /// Index into [`Sources`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId(pub u32);
 
 /// The manifests that spans point into.
@@ -27,8 +48,20 @@ pub struct Sources {
 
 impl Sources {
     /// Adds a file and gives its id.
-    pub fn add(&mut self, path: RelPath, text: impl Into<Arc<str>>) -> FileId {
-        self.files.push(SourceFile { path, text: text.into() });
+    pub fn add(&mut self, path: RelPath, text: impl Into<String>) -> FileId {
+        let text = text.into();
+        let digest = Digest::of(text.as_bytes());
+        self.add_later(path, digest, Box::new(|| text))
+    }
+
+    /// Adds a file of which the digest is known, and whose text is read only if somebody asks for it. What has another
+    /// digest by then is not what spans point into: it is taken for empty.
+    pub fn add_later(&mut self, path: RelPath, digest: Digest, read: Later) -> FileId {
+        let read: Later = Box::new(move || {
+            let text = read();
+            if Digest::of(text.as_bytes()) == digest { text } else { String::new() }
+        });
+        self.files.push(SourceFile { path, digest, text: Arc::new(LazyLock::new(read)) });
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -39,13 +72,13 @@ impl Sources {
 
     /// The 1-based line on which `span` starts.
     pub fn line(&self, span: Span) -> usize {
-        let text = &self.file(span.file).text;
+        let text = self.file(span.file).text();
         1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count()
     }
 }
 
 /// A byte range in a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// Which manifest.
     pub file: FileId,
@@ -79,7 +112,7 @@ impl<T> Spanned<T> {
 }
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     /// Nothing runs.
     Error,
@@ -88,7 +121,7 @@ pub enum Severity {
 }
 
 /// A place that a diagnostic points at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// Where.
     pub span: Span,
@@ -99,7 +132,7 @@ pub struct Label {
 }
 
 /// One problem. Messages are lower-case and without a full stop, as rustc's are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,

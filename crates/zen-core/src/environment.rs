@@ -1,7 +1,7 @@
 //! What a step's environment holds, and what of it enters the key: pure, from the environment that zen was started
 //! in. Knows neither processes nor keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -9,8 +9,9 @@ use globset::{Glob, GlobMatcher};
 use serde_json::{Map, json};
 
 use crate::artifact::RunId;
+use crate::digest::{Digest, FieldHasher};
 use crate::manifest::shell::shell_variables;
-use crate::model::{Hook, HookScope, Step};
+use crate::model::{Command, Hook, HookScope, Step};
 use crate::path::RelPath;
 use crate::value::Value;
 
@@ -178,6 +179,31 @@ fn environment(
         keyed.remove(canonical(name).as_ref());
     }
     StepEnvironment { vars, keyed }
+}
+
+/// All that keys and warnings of these steps take from outside, and more: while it is the same, so are they.
+pub fn outer_environment<'s>(outer: &Outer, steps: impl Iterator<Item = &'s Step>, conditions: Conditions) -> Digest {
+    let mut patterns: BTreeSet<&str> = CARGO_KEYED.iter().copied().chain(["RUSTUP_TOOLCHAIN"]).collect();
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for step in steps {
+        patterns.extend(step.track_env.iter().map(String::as_str));
+        if let Command::Shell { script, .. } = &step.command {
+            let text = script.text();
+            if text.contains('$') {
+                named.extend(shell_variables(&text));
+            }
+        }
+    }
+    let keyed = Names::new(&patterns);
+    let mut hasher = FieldHasher::new("zen outer environment 1");
+    hasher.number(u64::from(conditions.toolchain_is_chosen) << 1 | u64::from(conditions.colour));
+    for (name, value) in outer.iter().filter(|(name, _)| name.to_str().is_some_and(|name| keyed.has(name))) {
+        hasher.field(name.as_encoded_bytes()).field(value.as_encoded_bytes());
+    }
+    for name in named.iter().filter(|name| outer.contains_key(OsStr::new(name))) {
+        hasher.field(name.as_bytes());
+    }
+    hasher.finish()
 }
 
 /// The `$NAME`s of a shell string that are set outside and that the step does not get, sorted: most likely the author

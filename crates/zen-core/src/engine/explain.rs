@@ -47,6 +47,9 @@ impl Session<'_> {
                 Err(format!("it is known when what it depends on has run: {}", why.join(", ")))
             }
         };
+        if !progress.views.contains_key(&step) {
+            progress.look_again(world, step);
+        }
         let observed = key.is_ok().then(|| progress.observed(world, step).ok()).flatten();
         let explanation = observed.and_then(|observed| explain(definition, &observed)).unwrap_or_default();
         let (compared, changes) = match against {

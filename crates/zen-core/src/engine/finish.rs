@@ -16,7 +16,7 @@ use crate::place::Replaced;
 
 /// Puts back what a run that was killed had set aside, and removes what zen left for steps that the tables no longer
 /// define. The places are locked, and nothing was decided yet.
-pub(super) fn recover(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
+pub(super) fn recover(world: &World<'_>, progress: &Progress, warn: &mut dyn FnMut(Diagnostic)) {
     let model = &world.definitions.model;
     let places = world.places();
     let own = |path: &RelPath, node: &Node| world.is_own(path, node);
@@ -41,7 +41,10 @@ pub(super) fn recover(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
             }
         }
     }
-    forget_undefined(world, warn);
+    // Nothing was defined otherwise when what stands was noted, and nobody left anything since.
+    if !progress.standing.as_ref().is_some_and(|standing| standing.is_ledger_same(world)) {
+        forget_undefined(world, warn);
+    }
 }
 
 /// A step or output that is gone from a pipeline of this run: what zen left for it is removed, if it still is that.
@@ -92,9 +95,14 @@ pub(super) fn check_outputs(
     ran.sort_unstable();
     let places = world.places();
     let mut failed = false;
-    for id in world.selection.selected.iter().filter(|id| {
+    let ended_well = |id: &StepId| {
         steps.get(id).is_some_and(|step| !matches!(step.outcome, StepOutcome::Failed | StepOutcome::Skipped))
-    }) {
+    };
+    let ended: Vec<StepId> = world.selection.selected.iter().copied().filter(ended_well).collect();
+    let (stood, mut open): (Vec<StepId>, Vec<StepId>) = ended.into_iter().partition(|id| progress.stood.contains(id));
+    open.extend(progress.standing.iter().flat_map(|standing| standing.moved(world, &stood)));
+    open.sort_unstable();
+    for id in &open {
         let (step, Some(settled)) = (model.step(*id), progress.settled.get(id)) else { continue };
         for (output, artifact) in step.outputs.iter().zip(&settled.artifacts) {
             if places.matches(&output.place, artifact).unwrap_or(false) {
@@ -127,6 +135,12 @@ pub(super) fn tidy_up(session: &mut Session<'_>, contexts: &Path, listener: &mut
         problems.push(format!("the stat cache cannot be written ({error}): files are read again next time"));
     }
     let world = &session.world;
+    if let Some(standing) = &session.progress.standing
+        && world.store.is_writable()
+        && let Err(error) = standing.save(world, &session.progress)
+    {
+        problems.push(format!("what stands now cannot be noted ({error}): it is looked at again next time"));
+    }
     let keys: Vec<Key> = session.progress.settled.values().filter_map(|settled| settled.key).collect();
     if world.store.is_writable() {
         if let Err(error) = world.store.records.touch(&keys, world.now) {

@@ -18,7 +18,6 @@ use crate::environment::{
 };
 use crate::event::{Event, Finished, Listener, Outcome, Summary, outputs_json};
 use crate::graph::expand;
-use crate::model::template::Part;
 use crate::model::{Command, Hook, HookScope, HookTime, Hooks, Pipeline, PipelineId, StepId};
 use crate::process::{self, Control, GRACE, JobId, Signal, Spec, Stdout};
 use crate::render::{Values, command_words, render_text};
@@ -70,9 +69,7 @@ pub(super) fn undeclared(world: &World<'_>) -> Vec<Diagnostic> {
             let set = scope.env.keys().map(|name| (name.clone(), String::new())).collect();
             let vars = hook_environment(outer, (hook, scope), &set, world.options.conditions);
             let environment = StepEnvironment { vars, ..StepEnvironment::default() };
-            let text: String =
-                script.parts.iter().map(|p| if let Part::Text(t) = p { t.as_str() } else { "_" }).collect();
-            problems.extend(undeclared_variables(&text, &environment, outer).into_iter().map(|name| {
+            problems.extend(undeclared_variables(&script.text(), &environment, outer).into_iter().map(|name| {
                 let key = hook.time.key();
                 Diagnostic::warning(format!(
                     "`${name}` is set outside, but the hook `{key}` of {} does not get it",

@@ -122,8 +122,7 @@ fn interned(world: &World<'_>, steps: &[StepId]) -> (Vec<Arc<SetSpec>>, Vec<Vec<
             specs.len() - 1
         })
     };
-    let sets =
-        steps.iter().map(|step| world.sets(*step).sets.iter().map(|(_, spec)| index(spec)).collect()).collect();
+    let sets = steps.iter().map(|step| world.sets(*step).sets.iter().map(|(_, spec)| index(spec)).collect()).collect();
     (specs, sets)
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::artifact::Node;
 use crate::path::RelPath;
-use crate::store::log::FrameLog;
+use crate::store::log::{FrameLog, Mark};
 
 const LEFT: u32 = 1;
 /// From this size on a log of which most is dead is written anew.
@@ -30,6 +30,17 @@ impl Ledger {
         let mut inner = Inner { log: FrameLog::open(file), steps: BTreeMap::new() };
         let _ = inner.refresh();
         Self(Mutex::new(inner))
+    }
+
+    /// How far it was read.
+    pub(super) fn mark(&self) -> Mark {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).log.mark()
+    }
+
+    /// Did nobody note anything since the mark?
+    pub(super) fn is_as_at(&self, mark: &Mark) -> bool {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.log.since(mark).is_some_and(|frames| frames.is_empty())
     }
 
     /// Reads what other processes noted since it was opened; what cannot be read is not known.

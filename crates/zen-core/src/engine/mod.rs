@@ -8,6 +8,7 @@ mod batch;
 mod build;
 mod clean;
 mod commit;
+mod definitions;
 mod explain;
 mod finish;
 mod functions;
@@ -23,14 +24,18 @@ mod observe;
 mod run;
 mod session;
 mod settle;
+mod standing;
 mod upstream;
 mod versions;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
 
 pub use clean::{CleanRequest, Cleaned, clean};
 pub use explain::Explained;
@@ -39,6 +44,7 @@ pub use session::Session;
 
 use crate::artifact::Timestamp;
 use crate::diag::{Diagnostic, Severity};
+use crate::digest::Digest;
 use crate::environment::Conditions;
 use crate::glob::PathSet;
 use crate::graph::{Graph, Request, SelectError, Selection};
@@ -62,7 +68,7 @@ pub struct Project {
 }
 
 /// The definitions that a command works with: after `--set`.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Definitions {
     /// Pipelines and steps.
     pub model: Model,
@@ -70,6 +76,8 @@ pub struct Definitions {
     pub graph: Graph,
     /// What to say before anything is done.
     pub warnings: Vec<Diagnostic>,
+    /// Of all that they were made from.
+    pub digest: Digest,
 }
 
 /// Something that nothing can be run with.
@@ -107,6 +115,15 @@ pub enum EngineError {
 }
 
 impl Project {
+    /// What an earlier command made of the same tables, if that can be told without reading them: then the declarations
+    /// are not there, and nothing can be put over them.
+    pub fn recall(workspace: Workspace, overrides: &Overrides) -> Result<(Self, Definitions), Workspace> {
+        match definitions::recall(&workspace, overrides) {
+            Some(definitions) => Ok((Self { workspace, declarations: Declarations::default() }, definitions)),
+            None => Err(workspace),
+        }
+    }
+
     /// Reads the tables of a workspace.
     ///
     /// # Errors
@@ -141,7 +158,12 @@ impl Project {
     /// All problems at once, if one of them is an error.
     pub fn define(&self, problems: Vec<Diagnostic>, overrides: &Overrides) -> Result<Definitions, EngineError> {
         let layout = &self.workspace.layout;
-        let (model, more) = resolve(&self.declarations, layout, overrides, &|set| self.files(set));
+        let looked = Cell::new(false);
+        let files = |set: &PathSet| {
+            looked.set(true);
+            self.files(set)
+        };
+        let (model, more) = resolve(&self.declarations, layout, overrides, &files);
         let mut problems: Vec<Diagnostic> = problems.into_iter().chain(more).collect();
         // A graph of definitions that are wrong already would only repeat what is wrong with them.
         let is_wrong = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -153,14 +175,21 @@ impl Project {
         if is_wrong(&problems) {
             return Err(EngineError::Definitions(problems));
         }
-        Ok(Definitions { model, graph, warnings: problems })
+        let digest = definitions::digest(&self.workspace, &model, overrides);
+        let definitions = Definitions { model, graph, warnings: problems, digest };
+        // What cells there are is asked of the disk, and what steps there are of the platform.
+        if !looked.get() && !self.declarations.have_platforms() {
+            definitions::remember(&self.workspace, &definitions, overrides);
+        }
+        Ok(definitions)
     }
 
     /// The files that a set of globs means, for the cells of a matrix.
     fn files(&self, set: &PathSet) -> Vec<RelPath> {
         let layout = &self.workspace.layout;
         let left_out = [layout.target_dir.clone(), layout.zen_dir.clone()];
-        let request = walk::Request { sets: &[Arc::new(SetSpec::Paths(set.clone()))], outputs: &[], left_out: &left_out };
+        let request =
+            walk::Request { sets: &[Arc::new(SetSpec::Paths(set.clone()))], outputs: &[], left_out: &left_out };
         let found = walk::walk(&self.workspace.root, request).seen.into_iter();
         let is_file = |seen: &walk::Seen| match seen.kind {
             Kind::File { .. } => true,

@@ -119,11 +119,7 @@ impl Owned<'_> {
 ///
 /// # Errors
 /// Why the key cannot be computed now.
-pub(super) fn files_of(
-    sets: &StepSets,
-    view: &View,
-    owned: &Owned<'_>,
-) -> Result<key::Observed, String> {
+pub(super) fn files_of(sets: &StepSets, view: &View, owned: &Owned<'_>) -> Result<key::Observed, String> {
     if let Some(why) = &sets.unknown {
         return Err(why.clone());
     }

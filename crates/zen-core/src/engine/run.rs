@@ -52,7 +52,7 @@ impl Session<'_> {
         // Somebody else may have worked here while the lock was waited for.
         let _ = self.world.store.records.refresh();
         self.world.ledger.refresh();
-        finish::recover(&self.world, &mut warn);
+        finish::recover(&self.world, &self.progress, &mut warn);
         let in_use = self.world.store.in_use();
         if let Err(error) = &in_use {
             warn(Diagnostic::warning(format!("the store cannot be kept from being cleaned meanwhile ({error})")));

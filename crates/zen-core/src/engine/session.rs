@@ -1,6 +1,6 @@
 //! One command's work on one selection: what it holds open, and the first look at the disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -9,6 +9,7 @@ use super::history::History;
 use super::known_items::KnownItems;
 use super::ledger::Ledger;
 use super::observe::{self, Owned, StepSets, View};
+use super::standing::Standing;
 use super::{Definitions, EngineError, Options, Project, functions};
 use super::{hooks, items};
 use crate::artifact::{Artifact, Key, Node, Production, Record, Timestamp};
@@ -18,13 +19,13 @@ use crate::digest::{Digest, FieldHasher};
 use crate::environment::{StepEnvironment, step_environment, undeclared_variables};
 use crate::event::Reused;
 use crate::graph::{EdgeKind, Selection};
-use crate::model::template::Part;
 use crate::model::{Command, Place, StepId};
 use crate::path::RelPath;
 use crate::place::Places;
 use crate::rust_source::Library;
 use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
+use crate::scan::stamp::Stamp;
 use crate::scan::walk::{Request, SetSpec};
 use crate::store::Objects;
 use crate::store::local::{Access, LocalStore};
@@ -113,6 +114,12 @@ pub(super) struct Progress {
     pub(super) views: HashMap<StepId, View>,
     pub(super) settled: HashMap<StepId, Arc<Settled>>,
     pub(super) decided: HashMap<StepId, Decided>,
+    /// What stood at the end of an earlier run.
+    pub(super) standing: Option<Standing>,
+    /// The steps that were fresh by that alone.
+    pub(super) stood: HashSet<StepId>,
+    /// Steps of which something was said.
+    pub(super) with_problems: HashSet<StepId>,
 }
 
 /// Everything that one command holds open.
@@ -239,18 +246,22 @@ impl<'p> Session<'p> {
             world.step_sets[id.0 as usize] = OnceLock::from(sets);
         }
         let world = &self.world;
-        self.progress.views.extend(items::look(world, &self.progress.settled, &world.selection.order));
-        self.judge()
+        let standing = Standing::open(world);
+        let open: Vec<StepId> = world.selection.order.iter().copied().filter(|id| !standing.has(*id)).collect();
+        self.progress.standing = Some(standing);
+        self.progress.views.extend(items::look(world, &self.progress.settled, &open));
+        self.judge(&open)
     }
 
-    /// What the disk says against the definitions.
-    fn judge(&mut self) -> Result<(), EngineError> {
+    /// What the disk says against the definitions of steps that were looked at. Against those that stand nothing was
+    /// said, or they would not have been noted.
+    fn judge(&mut self, looked_at: &[StepId]) -> Result<(), EngineError> {
         let world = &self.world;
         let model = &world.definitions.model;
         let is_output =
             |path: &RelPath| world.outputs.iter().any(|place| place.owns(path) || place.root().starts_with(path));
         let mut all: Vec<Diagnostic> = Vec::new();
-        for id in &world.selection.order {
+        for id in looked_at {
             let step = model.step(*id);
             let mut problems = Vec::new();
             let (sets, view) = (world.sets(*id), &self.progress.views[id]);
@@ -268,8 +279,7 @@ impl<'p> Session<'p> {
                 );
             }
             if let Command::Shell { script, .. } = &step.command {
-                let text: String =
-                    script.parts.iter().map(|p| if let Part::Text(t) = p { t.as_str() } else { "_" }).collect();
+                let text = script.text();
                 let environment = world.environment(*id);
                 for name in undeclared_variables(&text, &environment, &world.project.workspace.env) {
                     problems.push(
@@ -280,6 +290,9 @@ impl<'p> Session<'p> {
                             )),
                     );
                 }
+            }
+            if !problems.is_empty() || view.items.diagnostics().next().is_some() {
+                self.progress.with_problems.insert(*id);
             }
             // What is wrong with all cells of a step alike is said once.
             if let Some(id) = step.base_id() {
@@ -328,6 +341,11 @@ impl World<'_> {
         self.in_run[step.0 as usize]
     }
 
+    /// What says of a stamp that was met after `began` whether it will tell the same thing again.
+    pub(super) fn trusts(&self, began: i64) -> impl Fn(&Stamp) -> bool + use<> {
+        self.scanner.cache.trusts(&[&self.project.workspace.root, &self.zen_dir], began)
+    }
+
     /// Outputs of steps of this run that this step waits for.
     fn upstream_outputs(&self, step: StepId) -> Vec<(StepId, usize)> {
         let model = &self.definitions.model;
@@ -355,8 +373,7 @@ impl World<'_> {
     /// The steps of this run that a step waits for.
     pub(super) fn upstream(&self, step: StepId) -> Vec<StepId> {
         let edges = self.definitions.graph.upstream(step).iter();
-        let mut found: Vec<StepId> =
-            edges.map(|edge| edge.from).filter(|from| self.is_in_run(*from)).collect();
+        let mut found: Vec<StepId> = edges.map(|edge| edge.from).filter(|from| self.is_in_run(*from)).collect();
         found.dedup();
         found
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::items;
 use super::observe;
 use super::session::{Decided, Progress, Session, Settled, World, linked, reused, with_linked};
+use super::standing::is_of;
 use crate::artifact::{Key, Node, Record};
 use crate::decide::{Decision, Known, Why, decide};
 use crate::event::Planned;
-use crate::graph::EdgeKind;
+use crate::graph::{Edge, EdgeKind};
 use crate::key::{self, ArtifactInput, Change, Explanation, KeySink, diff, visit};
 use crate::model::{InputSource, Rank, Step, StepId};
 use crate::store::Objects;
@@ -21,6 +22,9 @@ impl Session<'_> {
     /// The plan: everything is decided that can be without running anything. In topological order.
     pub fn plan(&mut self) -> Vec<Planned> {
         let Self { world, progress, .. } = self;
+        if let Some(standing) = &mut progress.standing {
+            standing.confirm(world);
+        }
         for step in &world.selection.order {
             if world.upstream(*step).iter().all(|up| progress.settled.contains_key(up)) {
                 progress.decide_step(world, *step);
@@ -47,7 +51,12 @@ impl Progress {
 
     /// Decides a step whose upstream is settled; a cached one is settled by that.
     pub(super) fn decide_step(&mut self, world: &World<'_>, step: StepId) {
-        if self.views[&step].items.awaits {
+        self.stood.remove(&step);
+        if let Some(record) = self.record_by_standing(world, step) {
+            self.stood.insert(step);
+            return self.decide_fresh(step, record);
+        }
+        if self.views.get(&step).is_none_or(|view| view.items.awaits) {
             self.look_again(world, step);
         }
         let decided = self.decision(world, step);
@@ -62,6 +71,36 @@ impl Progress {
             self.settled.insert(step, Arc::new(settled));
         }
         self.decided.insert(step, decided);
+    }
+
+    /// The record that the step is fresh by because all stands as it stood: what it reads, what it made, and what is
+    /// upstream.
+    fn record_by_standing(&self, world: &World<'_>, id: StepId) -> Option<Record> {
+        let standing = self.standing.as_ref()?;
+        let record = standing.record(id)?;
+        let stands = |edge: &Edge| {
+            let settled = || self.settled.get(&edge.from).zip(standing.record(edge.from));
+            // `after` is no part of the key.
+            edge.kind == EdgeKind::After
+                || !world.is_in_run(edge.from)
+                || settled().is_some_and(|(settled, record)| is_of(settled, record))
+        };
+        let is_cached = world.disabled(id, world.definitions.model.step(id)).is_none();
+        let may = is_cached && !world.options.caching.is_forced(id);
+        (may && world.definitions.graph.upstream(id).iter().all(stands)).then(|| record.clone())
+    }
+
+    fn decide_fresh(&mut self, step: StepId, record: Record) {
+        let settled = Settled {
+            artifacts: record.artifacts.clone(),
+            production: record.production,
+            key: Some(record.key),
+            record: Some(record.clone()),
+            in_place: true,
+        };
+        self.settled.insert(step, Arc::new(settled));
+        let (key, record) = (Ok(record.key), Some(record));
+        self.decided.insert(step, Decided { decision: Decision::Fresh, why: Vec::new(), key, record, on_disk: true });
     }
 
     fn decision(&self, world: &World<'_>, id: StepId) -> Decided {

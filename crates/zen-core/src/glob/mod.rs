@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 use regex_automata::nfa::thompson::NFA;
+use serde::{Deserialize, Serialize};
 
 use crate::diag::Span;
 use crate::path::{PathError, RelPath, escape};
@@ -18,7 +19,7 @@ pub use overlap::{matches_ignoring_case, overlap, overlap_ignoring_case};
 ///
 /// A plain path (no wildcard) means itself and all below it; so does one that ends in `/`. In a glob `*`, `?`,
 /// `[…]` and `{…}` stay within one component, and `**` crosses components. Hidden files match like any other.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Pattern {
     text: String,
     prefix: RelPath,
@@ -27,27 +28,53 @@ pub struct Pattern {
 }
 
 /// What follows the literal prefix.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 enum Rest {
     /// Nothing: the prefix itself and all below it.
     Tree,
     /// `/` or `/**`: all below the prefix.
     Below,
     /// Something that only a matcher can tell.
-    Glob(Arc<Wild>),
+    Glob(#[serde(with = "wild")] Arc<Wild>),
 }
 
-/// A parsed glob. What it compiles to is made when first asked for: a table of 5,000 globs that a memo answers for
+/// A glob that parses. What it compiles to is made when first asked for: a table of 5,000 globs that a memo answers for
 /// costs no regex.
 struct Wild {
-    glob: Glob,
+    text: String,
+    glob: OnceLock<Glob>,
     matcher: OnceLock<GlobMatcher>,
     automaton: OnceLock<NFA>,
 }
 
 impl Wild {
+    fn new(text: String) -> Self {
+        Self { text, glob: OnceLock::new(), matcher: OnceLock::new(), automaton: OnceLock::new() }
+    }
+
+    fn glob(&self) -> &Glob {
+        self.glob.get_or_init(|| parse(&self.text).expect("nothing else is made into one, and written down"))
+    }
+
     fn matcher(&self) -> &GlobMatcher {
-        self.matcher.get_or_init(|| self.glob.compile_matcher())
+        self.matcher.get_or_init(|| self.glob().compile_matcher())
+    }
+}
+
+/// A glob is written down as its text.
+mod wild {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Wild;
+
+    pub(super) fn serialize<S: Serializer>(wild: &Arc<Wild>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&wild.text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Wild>, D::Error> {
+        Ok(Arc::new(Wild::new(String::deserialize(deserializer)?)))
     }
 }
 
@@ -105,11 +132,12 @@ impl Pattern {
                         reason: "`..` after a wildcard".to_owned(),
                     });
                 }
-                let parsed = parse(&with_all_below(&glob)).map_err(|error| PatternError::Syntax {
+                let wild = Wild::new(with_all_below(&glob));
+                let parsed = parse(&wild.text).map_err(|error| PatternError::Syntax {
                     text: text.to_owned(),
                     reason: error.kind().to_string(),
                 })?;
-                let wild = Wild { glob: parsed, matcher: OnceLock::new(), automaton: OnceLock::new() };
+                let _ = wild.glob.set(parsed);
                 (joined(&glob), Rest::Glob(Arc::new(wild)))
             }
         };
@@ -184,7 +212,7 @@ impl Pattern {
     /// The part after the prefix, as the glob engine reads it; `None` for plain paths and whole trees.
     pub fn wild(&self) -> Option<&str> {
         match &self.rest {
-            Rest::Glob(wild) => Some(wild.glob.glob()),
+            Rest::Glob(wild) => Some(&wild.text),
             Rest::Tree | Rest::Below => None,
         }
     }
@@ -259,7 +287,7 @@ impl Hash for Pattern {
 }
 
 /// A list of patterns from one place: what any of `include` matches and none of `exclude` does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PathSet {
     /// As written, in order.
     pub include: Vec<Pattern>,

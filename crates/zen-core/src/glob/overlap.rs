@@ -109,7 +109,7 @@ impl<'a> Side<'a> {
             Rest::Below => Tail::Below,
             Rest::Glob(wild) => Tail::Glob(match folded(wild, case) {
                 Some(nfa) => Cow::Owned(nfa),
-                None => Cow::Borrowed(wild.automaton.get_or_init(|| compile(wild.glob.regex()))),
+                None => Cow::Borrowed(wild.automaton.get_or_init(|| compile(wild.glob().regex()))),
             }),
         };
         Self { literal, tail }
@@ -167,7 +167,7 @@ impl<'a> Side<'a> {
 
 /// The automaton of the glob in lower case, if that is not what its own automaton with ASCII folding says already.
 fn folded(wild: &Wild, case: Case) -> Option<NFA> {
-    let text = wild.glob.glob();
+    let text = &*wild.text;
     if case == Case::Kept || text.is_ascii() {
         return None;
     }

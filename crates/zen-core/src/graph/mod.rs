@@ -13,6 +13,8 @@ mod words;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use serde::{Deserialize, Serialize};
+
 use crate::diag::{Diagnostic, Span};
 use crate::layout::Layout;
 use crate::model::{Command, InputSource, Model, Step, StepId};
@@ -23,7 +25,7 @@ pub use sources::{SourceRoots, source_roots};
 pub use words::{Word, words};
 
 /// `to` waits for `from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     /// Upstream.
     pub from: StepId,
@@ -36,7 +38,7 @@ pub struct Edge {
 }
 
 /// Why one step waits for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EdgeKind {
     /// An artifact: index into `to`'s inputs.
     Input(usize),
@@ -56,7 +58,7 @@ pub enum EdgeKind {
 }
 
 /// What of a step covers another step's output; where several things do, the first of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Via {
     /// `files`, `file-dependencies`, or a named input of files.
     Files,
@@ -76,7 +78,7 @@ impl EdgeKind {
 }
 
 /// All steps and what they wait for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Graph {
     upstream: Adjacent,
     downstream: Adjacent,
@@ -86,7 +88,7 @@ pub struct Graph {
 }
 
 /// Edges grouped by one of their ends.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Adjacent {
     edges: Vec<Edge>,
     /// Where the edges of each step start, and the end.

@@ -1,11 +1,13 @@
 //! Which outputs lie near a path? An index by literal prefix, so that nobody compares all with all. Knows no edges.
 
+use serde::{Deserialize, Serialize};
+
 use crate::glob::{PathSet, Pattern, fold_case, matches_ignoring_case, overlap, overlap_ignoring_case};
 use crate::model::{Model, Place, StepId};
 use crate::path::RelPath;
 
 /// An output, and the paths that it owns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Owned {
     pub(super) step: StepId,
     /// Index into the step's outputs.
@@ -50,7 +52,7 @@ impl Owned {
 }
 
 /// All outputs, sorted by the prefix below which they lie, in one case: what is near in another case is near.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Places {
     pub(super) all: Vec<Owned>,
     by_prefix: Vec<(Vec<u8>, usize)>,

@@ -8,12 +8,14 @@ use super::edges::read_sets;
 use super::places::Places;
 use super::select::expand;
 use super::{Edge, EdgeKind, Graph, Via, same_definition};
+use serde::{Deserialize, Serialize};
+
 use crate::diag::Diagnostic;
 use crate::glob::{Pattern, overlap};
 use crate::model::{Model, Output, PipelineId, Place, StepId};
 
 /// Two outputs that own a path in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Clash {
     pub(super) first: (StepId, usize),
     pub(super) second: (StepId, usize),

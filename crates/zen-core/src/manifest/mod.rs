@@ -48,7 +48,7 @@ pub fn load(sources: &Sources, tables: &[Table]) -> (Declarations, Vec<Diagnosti
     files.dedup();
     let mut documents = Vec::new();
     for id in files {
-        let (document, errors) = DeTable::parse_recoverable(&sources.file(id).text);
+        let (document, errors) = DeTable::parse_recoverable(sources.file(id).text());
         if errors.is_empty() {
             documents.push((id, document));
         }
@@ -65,7 +65,7 @@ pub fn load(sources: &Sources, tables: &[Table]) -> (Declarations, Vec<Diagnosti
             node.and_then(|node| node.get_ref().as_table()).and_then(|table| table.get(*key))
         });
         let Some(zen) = zen else { continue };
-        let mut reader = Reader::new(table.file, &sources.file(table.file).text);
+        let mut reader = Reader::new(table.file, sources.file(table.file).text());
         let takes_settings = table.package.is_none() || (!has_workspace && table.base.is_root());
         declarations.tables.push(table::read(&mut reader, zen, table, takes_settings));
         diagnostics.append(&mut reader.diagnostics);
@@ -76,11 +76,11 @@ pub fn load(sources: &Sources, tables: &[Table]) -> (Declarations, Vec<Diagnosti
 
 /// Reads a `--config` file over the tables: it has the shape of one pipeline's table.
 pub fn load_config(declarations: &mut Declarations, sources: &Sources, file: FileId) -> Vec<Diagnostic> {
-    let (document, errors) = DeTable::parse_recoverable(&sources.file(file).text);
+    let (document, errors) = DeTable::parse_recoverable(sources.file(file).text());
     if !errors.is_empty() {
         return in_order(errors.iter().map(|error| syntax_error(file, error)).collect());
     }
-    let mut reader = Reader::new(file, &sources.file(file).text);
+    let mut reader = Reader::new(file, sources.file(file).text());
     let node = toml::Spanned::new(document.span(), DeValue::Table(document.into_inner()));
     declarations.config = Some(table::config(&mut reader, &node));
     in_order(reader.diagnostics)

@@ -63,8 +63,8 @@ fn load_all(root: &str, packages: &[(&str, &str)], overrides: &Overrides) -> (Mo
 fn render(problems: &[Diagnostic], sources: &Sources) -> String {
     let place = |span: Span| {
         let file = sources.file(span.file);
-        let start = file.text[..span.start].rfind('\n').map_or(0, |at| at + 1);
-        let shown = file.text[span.start..span.end].lines().next().unwrap_or_default();
+        let start = file.text()[..span.start].rfind('\n').map_or(0, |at| at + 1);
+        let shown = file.text()[span.start..span.end].lines().next().unwrap_or_default();
         format!("{}:{}:{} `{shown}`", file.path, sources.line(span), span.start - start + 1)
     };
     let mut out = String::new();

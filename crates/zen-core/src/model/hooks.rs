@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Command;
 use super::template::Template;
 use crate::diag::Span;
@@ -9,7 +11,7 @@ use crate::path::RelPath;
 use crate::value::Value;
 
 /// The hooks of a step or a pipeline.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Hooks {
     /// In the order in which they are run.
     pub hooks: Vec<Hook>,
@@ -18,7 +20,7 @@ pub struct Hooks {
 }
 
 /// What hooks of one table see of the world.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HookScope {
     /// Where they run.
     pub cwd: RelPath,
@@ -54,7 +56,7 @@ impl Default for HookScope {
 }
 
 /// One hook.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hook {
     /// When it is run.
     pub time: HookTime,
@@ -71,7 +73,7 @@ pub struct Hook {
 }
 
 /// When a hook is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum HookTime {
     /// `on-success`
     Success,

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 pub use hooks::{Hook, HookScope, HookTime, Hooks};
 
+use serde::{Deserialize, Serialize};
+
 use crate::diag::Span;
 use crate::glob::{PathSet, Pattern};
 use crate::path::RelPath;
@@ -18,15 +20,15 @@ use crate::value::Value;
 use template::Template;
 
 /// Index into [`Model::steps`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StepId(pub u32);
 
 /// Index into [`Model::pipelines`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PipelineId(pub u32);
 
 /// All definitions of a workspace.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Model {
     /// What the workspace table sets for the tool itself.
     pub settings: Settings,
@@ -54,7 +56,7 @@ impl Model {
 }
 
 /// Workspace-wide settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// What `run` without a name means.
     pub default_pipeline: Option<String>,
@@ -78,7 +80,7 @@ impl Default for Settings {
 }
 
 /// A pipeline, or a group of pipelines.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pipeline {
     /// The package in whose table it stands; `None`: the workspace's.
     pub package: Option<String>,
@@ -109,7 +111,7 @@ impl Pipeline {
 }
 
 /// One command with declared inputs and outputs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// The pipeline that it stands in.
     pub pipeline: PipelineId,
@@ -188,7 +190,7 @@ pub struct Step {
 }
 
 /// A command whose standard output enters the key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CacheFunc {
     /// Its name; empty for one that is no member of a table.
     pub name: String,
@@ -212,7 +214,7 @@ impl Step {
 }
 
 /// The place that decided a setting, lowest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Rank {
     /// Nothing set it.
     Default,
@@ -229,7 +231,7 @@ pub enum Rank {
 }
 
 /// `run`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Command {
     /// A string for a shell: `sh -e -c` (`cmd /C` on Windows) unless `shell` names another.
     Shell {
@@ -252,7 +254,7 @@ pub enum Command {
 }
 
 /// What cargo is asked to build.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CargoBuild {
     /// The workspace member.
     pub package: String,
@@ -267,7 +269,7 @@ pub struct CargoBuild {
 }
 
 /// A target that can be executed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum BuildTarget {
     /// `bin = "name"`
     Bin(String),
@@ -276,7 +278,7 @@ pub enum BuildTarget {
 }
 
 /// A reference to another step, and where it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRef {
     /// The step.
     pub step: StepId,
@@ -285,7 +287,7 @@ pub struct StepRef {
 }
 
 /// A named input.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Input {
     /// Its name.
     pub name: String,
@@ -296,7 +298,7 @@ pub struct Input {
 }
 
 /// What a named input is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum InputSource {
     /// An output of another step, or of several of its cells, in their order.
     Artifact(Vec<ArtifactRef>),
@@ -305,7 +307,7 @@ pub enum InputSource {
 }
 
 /// An output of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRef {
     /// The step.
     pub step: StepId,
@@ -330,7 +332,7 @@ pub fn split_id(display_id: &str) -> Option<(&str, &str)> {
 }
 
 /// A named output.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Output {
     /// Its name.
     pub name: String,
@@ -357,7 +359,7 @@ impl Output {
 }
 
 /// Where an output lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// A file or a directory, whichever the step makes there. `folder` if written with a `/` at its end: the folder
     /// is then made before the step starts.
@@ -398,7 +400,7 @@ impl Place {
 }
 
 /// `cache-policy`, effective.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// `include-step-code`
     pub include_step_code: bool,
@@ -421,7 +423,7 @@ pub struct Policy {
 }
 
 /// A Rust item that counts by its tokens. Two are equal wherever they are written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceItem {
     /// The workspace member.
     pub package: String,
@@ -480,7 +482,7 @@ impl Default for Policy {
 }
 
 /// Ask for the closure of one package: its sources, its path dependencies, its slice of the lock file, the toolchain.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClosureRequest {
     /// The workspace member.
     pub package: String,

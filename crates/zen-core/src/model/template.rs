@@ -1,9 +1,11 @@
 //! Strings with `{{ … }}` placeholders, already parsed. Knows not where values come from.
 
+use serde::{Deserialize, Serialize};
+
 use crate::diag::Span;
 
 /// A string of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
     /// Text and placeholders, in order. A literal `{{` is text.
     pub parts: Vec<Part>,
@@ -12,7 +14,7 @@ pub struct Template {
 }
 
 /// A part of a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// Taken as it is.
     Text(String),
@@ -21,7 +23,7 @@ pub enum Part {
 }
 
 /// What a placeholder names. The names are known to exist.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Placeholder {
     /// `{{ params.x }}`
     Param(String),
@@ -48,6 +50,11 @@ impl Template {
             }
         }
         out
+    }
+
+    /// The text with `_` in the place of each placeholder: what can be looked through for words.
+    pub fn text(&self) -> String {
+        self.parts.iter().map(|part| if let Part::Text(text) = part { text.as_str() } else { "_" }).collect()
     }
 
     /// The placeholders, in order.

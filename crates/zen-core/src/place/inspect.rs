@@ -9,7 +9,7 @@ use super::{PlaceError, Places, TEMPORARY, failed, stat};
 use crate::artifact::{Artifact, Entry, Node};
 use crate::model::Place;
 use crate::path::{RelPath, path_bytes};
-use crate::scan::stamp::is_executable;
+use crate::scan::stamp::{Stamp, is_executable};
 
 /// Something found at a place.
 pub(super) struct Found {
@@ -24,9 +24,21 @@ pub(super) struct Found {
 pub(super) enum Seen {
     File(Metadata),
     Link(Vec<u8>),
-    Folder,
+    /// As stated before it was listed.
+    Folder(Metadata),
     /// `a FIFO` …
     Special(&'static str),
+}
+
+/// How an output's files and folders stand.
+#[derive(Debug, Default)]
+pub struct Stated {
+    /// Folders that were listed, as they stood before.
+    pub folders: Vec<(RelPath, Stamp)>,
+    /// The output's files.
+    pub files: Vec<(RelPath, Stamp)>,
+    /// Folders above that must be none other.
+    pub above: Vec<(RelPath, Stamp)>,
 }
 
 impl Places<'_> {
@@ -52,6 +64,10 @@ impl Places<'_> {
     /// As [`Places::inspect`].
     pub fn matches(&self, place: &Place, artifact: &Artifact) -> Result<bool, PlaceError> {
         let found = self.find(place)?.unwrap_or_default();
+        self.are(place, &found, artifact)
+    }
+
+    fn are(&self, place: &Place, found: &[Found], artifact: &Artifact) -> Result<bool, PlaceError> {
         let same = found.len() == artifact.entries.len()
             && found
                 .iter()
@@ -60,7 +76,7 @@ impl Places<'_> {
         if !same {
             return Ok(false);
         }
-        self.check(place, &found)?;
+        self.check(place, found)?;
         found
             .par_iter()
             .zip(&artifact.entries)
@@ -68,25 +84,63 @@ impl Places<'_> {
             .try_reduce(|| true, |a, b| Ok(a && b))
     }
 
+    /// How all at `place` stands, if it is exactly what `artifact` says: plain files and folders, so that whoever
+    /// finds their stamps the same later knows that it still is. `None` if it is not, or if stamps cannot tell.
+    ///
+    /// # Errors
+    /// As [`Places::inspect`].
+    pub fn stated(&self, place: &Place, artifact: &Artifact) -> Result<Option<Stated>, PlaceError> {
+        let mut stated = Stated::default();
+        for folder in self.parents(place.root()) {
+            match stat(&self.disk(&folder))? {
+                Some(metadata) if metadata.is_dir() => stated.above.push((folder, Stamp::of(&metadata))),
+                _ => return Ok(None),
+            }
+        }
+        let Some(found) = self.find_all(place)? else { return Ok(None) };
+        let is_of = |found: &Found| self.is_of(place, found);
+        for found in found.iter().filter(|found| found.seen.is_folder() || is_of(found)) {
+            let path = place.root().under(&found.path);
+            match &found.seen {
+                Seen::Folder(metadata) => stated.folders.push((path, Stamp::of(metadata))),
+                Seen::File(metadata) => stated.files.push((path, Stamp::of(metadata))),
+                Seen::Link(_) | Seen::Special(_) => return Ok(None),
+            }
+        }
+        let found: Vec<Found> = found.into_iter().filter(is_of).collect();
+        let is_it = !found.is_empty() && self.are(place, &found, artifact)?;
+        Ok(is_it.then_some(stated))
+    }
+
     /// All that is at `place`, whatever it is.
     pub(super) fn find(&self, place: &Place) -> Result<Option<Vec<Found>>, PlaceError> {
+        let found = self.find_all(place)?;
+        Ok(found.map(|found| found.into_iter().filter(|found| self.is_of(place, found)).collect()))
+    }
+
+    /// Does it belong to the place? For a glob: does it match?
+    fn is_of(&self, place: &Place, found: &Found) -> bool {
+        match place {
+            Place::Path { .. } => true,
+            Place::Glob(pattern) => !found.seen.is_folder() && pattern.matches(&pattern.prefix().under(&found.path)),
+        }
+    }
+
+    /// [`Places::find`]; for a glob with all else that lies where it looks.
+    fn find_all(&self, place: &Place) -> Result<Option<Vec<Found>>, PlaceError> {
         self.check_parents(place.root())?;
         let base = self.disk(place.root());
         match place {
             Place::Path { .. } => tree(&base),
             Place::Glob(pattern) => {
                 let prefix = pattern.prefix();
-                if stat(&base)?.is_none_or(|metadata| !metadata.is_dir()) {
-                    return Ok(Some(Vec::new()));
-                }
+                let top = one(&base)?.filter(|top| top.seen.is_folder());
+                let Some(top) = top else { return Ok(Some(Vec::new())) };
                 let enters = |below: &RelPath| {
                     let path = prefix.under(below);
                     path != *self.target && path != *self.zen && path.file_name() != Some(b".git")
                 };
-                let mut found = walk(&base, &enters)?;
-                found
-                    .retain(|found| !matches!(found.seen, Seen::Folder) && pattern.matches(&prefix.under(&found.path)));
-                Ok(Some(found))
+                Ok(Some(std::iter::once(top).chain(walk(&base, &enters)?).collect()))
             }
         }
     }
@@ -98,7 +152,7 @@ impl Places<'_> {
             match &found.seen {
                 Seen::Special(kind) => return Err(PlaceError::Special { path: path().to_string(), kind }),
                 Seen::Link(target) => self.check_link(&path(), target)?,
-                Seen::File(_) | Seen::Folder => {}
+                Seen::File(_) | Seen::Folder(_) => {}
             }
         }
         Ok(())
@@ -113,7 +167,7 @@ impl Places<'_> {
                 executable: is_executable(metadata),
             }),
             Seen::Link(target) => Some(Node::Link { target: target.clone() }),
-            Seen::Folder => Some(Node::Folder),
+            Seen::Folder(_) => Some(Node::Folder),
             Seen::Special(_) => None,
         })
     }
@@ -127,13 +181,13 @@ impl Seen {
                 metadata.len() == *size && (is_executable(metadata) == *x || cfg!(not(unix)))
             }
             (Self::Link(is), Node::Link { target }) => is == target,
-            (Self::Folder, Node::Folder) => true,
+            (Self::Folder(_), Node::Folder) => true,
             _ => false,
         }
     }
 
     pub(super) fn is_folder(&self) -> bool {
-        matches!(self, Self::Folder)
+        matches!(self, Self::Folder(_))
     }
 }
 
@@ -183,7 +237,7 @@ fn walk(base: &Path, enters: &dyn Fn(&RelPath) -> bool) -> Result<Vec<Found>, Pl
 fn look(disk: &Path, metadata: Metadata) -> Result<Seen, PlaceError> {
     let kind = metadata.file_type();
     if kind.is_dir() {
-        return Ok(Seen::Folder);
+        return Ok(Seen::Folder(metadata));
     }
     if kind.is_symlink() {
         let target = fs::read_link(disk).map_err(|error| failed(disk, "read", error))?;

@@ -17,6 +17,7 @@ use crate::path::{RelPath, escape};
 use crate::scan::Digests;
 
 pub use aside::SetAside;
+pub use inspect::Stated;
 pub use restore::{RestoreError, RestoreReport};
 
 /// Names that start so are zen's temporary files; no place holds them.

@@ -245,7 +245,7 @@ struct Staged {
 /// Is what was found to stay where it is, as it is?
 fn stays(found: &Found, node: Option<&Node>, wants: Option<&Node>) -> bool {
     match (&found.seen, wants) {
-        (Seen::Folder, Some(Node::Folder)) => true,
+        (Seen::Folder(_), Some(Node::Folder)) => true,
         _ => wants.is_some() && node == wants,
     }
 }

@@ -62,6 +62,19 @@ impl StatCache {
         self.clock.horizon(stamp.dev, path)
     }
 
+    /// What says of a stamp that was met after the clock showed `began` whether it is good for telling the same thing
+    /// again, be it a file or a folder: it is older than that by more than a tick, on a file system that has a real clock
+    /// and holds one of these `places`.
+    pub fn trusts(&self, places: &[&Path], began: i64) -> impl Fn(&Stamp) -> bool + use<> {
+        let local = |place: &&Path| {
+            let dev = Stamp::of(&place.symlink_metadata().ok()?).dev;
+            self.clock.is_local(dev, place).then_some(dev)
+        };
+        let local: Vec<u64> = places.iter().filter_map(local).collect();
+        let limit = began.saturating_sub(super::clock::TICK);
+        move |stamp| stamp.is_identity() && local.contains(&stamp.dev) && stamp.newest() < limit
+    }
+
     /// Remembers a digest, if `stamp` is older than the horizon taken before the first byte was read: else a later
     /// write in the same tick of the clock could hide behind the same stamp.
     pub fn insert(&self, stamp: Stamp, digest: Digest, horizon: i64) {
@@ -219,7 +232,8 @@ fn newest(entry: &[u8]) -> i64 {
     time(32).max(time(40))
 }
 
-fn boot_id() -> [u8; 36] {
+/// What is another after each start of the machine; zeros where there is no such thing.
+pub fn boot_id() -> [u8; 36] {
     let mut id = [0; 36];
     if let Ok(text) = std::fs::read("/proc/sys/kernel/random/boot_id") {
         let length = text.len().min(36);

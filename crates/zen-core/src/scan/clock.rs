@@ -41,6 +41,11 @@ impl Clock {
         }
     }
 
+    /// Does the file system of `path`, which has this `dev`, stamp with the kernel's own clock?
+    pub fn is_local(&self, dev: u64, path: &Path) -> bool {
+        self.kind(dev, path) == Kind::Local
+    }
+
     fn kind(&self, dev: u64, path: &Path) -> Kind {
         let mut kinds = self.kinds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((_, kind)) = kinds.iter().find(|(known, _)| *known == dev) {

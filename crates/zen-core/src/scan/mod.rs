@@ -3,9 +3,11 @@
 
 pub mod cache;
 pub mod clock;
+pub mod ground;
 pub mod hash;
 mod ignored;
 mod link;
+pub mod snapshot;
 pub mod stamp;
 #[cfg(test)]
 mod tests;
@@ -22,8 +24,9 @@ use crate::artifact::Node;
 use crate::digest::{Digest, FieldHasher};
 use crate::path::RelPath;
 use cache::StatCache;
+use ground::Ground;
 use stamp::{Stamp, is_executable};
-use walk::{Kind, Members, Request, Seen, walk};
+use walk::{Kind, Members, Request, Seen, walk, walk_and_note};
 
 /// Digests of files, remembered by their stat where that is safe.
 pub trait Digests: Sync {
@@ -118,6 +121,10 @@ pub struct Observation {
     pub entries: Vec<Observed>,
     /// In the order of the request's sets.
     pub sets: Vec<Members>,
+    /// What else this rests on.
+    pub ground: Ground,
+    /// The clock before anything was looked at.
+    pub began: i64,
 }
 
 impl Observation {
@@ -143,7 +150,8 @@ impl Scanner {
 
     /// Finds, states and digests everything that `request` means. Problems are kept with the paths that have them.
     pub fn observe(&self, request: Request<'_>) -> Observation {
-        let walked = walk(&self.root, request);
+        let began = clock::now();
+        let walked = walk_and_note(&self.root, request);
         let (old, young) = self.split_by_age(&walked.seen);
         let hash = |at: &usize| (*at, self.look(&walked.seen[*at], request.left_out));
         let mut fresh: Vec<(usize, Observed)> = old.par_iter().with_min_len(8).map(hash).collect();
@@ -158,7 +166,7 @@ impl Scanner {
             let hashed = fresh.next_if(|(index, _)| *index == at).map(|(_, observed)| observed);
             hashed.unwrap_or_else(|| self.remembered(seen, request.left_out))
         });
-        Observation { entries: entries.collect(), sets: walked.sets }
+        Observation { entries: entries.collect(), sets: walked.sets, ground: walked.ground, began }
     }
 
     /// Paths and stamps alone, to tell whether anything of `request` changed since.

@@ -46,6 +46,11 @@ impl Stamp {
         Self { dev: 0, ino: 0, size: metadata.len(), mode: 0, mtime, ctime: 0 }
     }
 
+    /// Of nothing.
+    pub fn none() -> Self {
+        Self { dev: 0, ino: 0, size: 0, mode: 0, mtime: 0, ctime: 0 }
+    }
+
     /// The later of both times.
     pub fn newest(&self) -> i64 {
         self.mtime.max(self.ctime)

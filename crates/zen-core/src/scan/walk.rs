@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::ground::{Ground, Listed, Probed, Stood};
 use super::ignored::Chain;
 use super::stamp::{Stamp, is_executable};
 use crate::closure::PackageTree;
@@ -104,6 +105,8 @@ pub struct Walked {
     pub seen: Vec<Seen>,
     /// In the order of the request's sets.
     pub sets: Vec<Members>,
+    /// What else this rests on; nothing unless it was asked for.
+    pub ground: Ground,
 }
 
 /// Does this name stand for what no glob matches?
@@ -113,7 +116,15 @@ pub fn is_never_seen(name: &[u8]) -> bool {
 
 /// Walks below `root` for all sets of `request` at once.
 pub fn walk(root: &Path, request: Request<'_>) -> Walked {
-    let walker = Walker::new(root, request);
+    run(Walker::new(root, request, None))
+}
+
+/// [`walk`], and notes what the answer rests on.
+pub fn walk_and_note(root: &Path, request: Request<'_>) -> Walked {
+    run(Walker::new(root, request, Some(Mutex::default())))
+}
+
+fn run(walker: Walker<'_>) -> Walked {
     let starts: Vec<&RelPath> = walker.starts.keys().collect();
     rayon::scope(|scope| {
         for start in starts {
@@ -156,12 +167,13 @@ struct Walker<'a> {
     places: HashMap<&'a RelPath, Vec<&'a Place>>,
     matched: Vec<Vec<AtomicBool>>,
     batches: Mutex<Vec<Batch>>,
-    /// Folders above a start: are they symlinks?
-    links: Mutex<HashMap<RelPath, Option<Stamp>>>,
+    /// What stands above starts.
+    above: Mutex<HashMap<RelPath, Option<Stood>>>,
+    ground: Option<Mutex<Ground>>,
 }
 
 impl<'a> Walker<'a> {
-    fn new(root: &'a Path, request: Request<'a>) -> Self {
+    fn new(root: &'a Path, request: Request<'a>, ground: Option<Mutex<Ground>>) -> Self {
         let mut starts: HashMap<RelPath, Vec<Active>> = HashMap::new();
         let mut matched = Vec::with_capacity(request.sets.len());
         for (set, spec) in (0..).zip(request.sets) {
@@ -189,7 +201,8 @@ impl<'a> Walker<'a> {
             places.entry(place.root()).or_default().push(place);
         }
         let left_out = request.left_out.iter().collect();
-        Self { root, request, starts, left_out, places, matched, batches: Mutex::default(), links: Mutex::default() }
+        let (batches, above) = (Mutex::default(), Mutex::default());
+        Self { root, request, starts, left_out, places, matched, batches, above, ground }
     }
 
     fn start<'s>(&'s self, scope: &rayon::Scope<'s>, start: &RelPath) {
@@ -211,6 +224,9 @@ impl<'a> Walker<'a> {
             places.extend(self.places.get(folder).into_iter().flatten());
             if !folder.is_outside() && self.has_trees(&active, start) {
                 chain = Chain::extend(chain, self.root, folder);
+                self.note_ignore_file(folder, || {
+                    active.iter().chain(self.starts.get(start).into_iter().flatten()).copied().collect()
+                });
             }
         }
         let here = || self.starts.get(start).into_iter().flatten().copied();
@@ -220,6 +236,7 @@ impl<'a> Walker<'a> {
         }
         match start.to_path(self.root).symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => {
+                self.note(start, Some(&metadata), || here().filter(|it| matches!(it, Active::Exact { .. })).collect());
                 active.retain_mut(|active| self.descend(active, start, &places, chain.as_ref()));
                 active.extend(here().filter(|active| !matches!(active, Active::Exact { .. })));
                 active.sort_by_key(|active| active.set());
@@ -227,13 +244,16 @@ impl<'a> Walker<'a> {
                 self.folder(scope, start.clone(), active, places, chain);
             }
             Ok(metadata) => {
+                self.note(start, Some(&metadata), || all.clone());
                 active = all;
                 active.sort_by_key(|active| active.set());
                 let mut batch = Batch { folder: start.clone(), seen: Vec::new(), members: Vec::new() };
                 self.leaf(&mut batch, start.clone(), &active, &places, chain.as_ref(), || Ok(metadata));
                 self.push(batch);
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                self.note(start, None, || here().collect());
+            }
             Err(error) => self.unreadable(start, &all, error.kind()),
         }
     }
@@ -243,13 +263,12 @@ impl<'a> Walker<'a> {
     fn reachable(&self, way: &[RelPath], active: &[Active]) -> bool {
         let Some((_, above)) = way.split_last() else { return true };
         for folder in above {
-            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-            let link = links.entry(folder.clone()).or_insert_with(|| {
-                let metadata = folder.to_path(self.root).symlink_metadata().ok()?;
-                metadata.is_symlink().then(|| Stamp::of(&metadata))
-            });
-            if let Some(stamp) = *link {
-                drop(links);
+            let mut known = self.above.lock().unwrap_or_else(PoisonError::into_inner);
+            let stood = *known
+                .entry(folder.clone())
+                .or_insert_with(|| folder.to_path(self.root).symlink_metadata().ok().map(|it| Stood::of(&it)));
+            drop(known);
+            if let Some(Stood { stamp, is_link: true, .. }) = stood {
                 let seen = vec![Seen { path: folder.clone(), stamp, kind: Kind::Link }];
                 let members = active.iter().map(|active| (active.set(), 0)).collect();
                 self.push(Batch { folder: folder.clone(), seen, members });
@@ -279,10 +298,16 @@ impl<'a> Walker<'a> {
         let absolute = folder.to_path(self.root);
         let listing = match std::fs::read_dir(&absolute).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
             Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.note(&folder, None, || active.clone());
+            }
             Err(error) => return self.unreadable(&folder, &active, error.kind()),
         };
+        self.note_listing(&folder, &absolute, &active);
         let has_trees = active.iter().any(|active| matches!(active, Active::Tree { .. }));
+        if has_trees {
+            self.note_ignore_file(&folder, || active.clone());
+        }
         let chain = if has_trees && listing.iter().any(|entry| entry.file_name() == ".gitignore") {
             Chain::extend(chain, self.root, &folder)
         } else {
@@ -410,6 +435,35 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Notes what is at `path`, for the sets of `active`.
+    fn note(&self, path: &RelPath, metadata: Option<&Metadata>, active: impl FnOnce() -> Vec<Active>) {
+        let Some(ground) = &self.ground else { return };
+        let sets = sets_of(&active());
+        if sets.is_empty() {
+            return;
+        }
+        let probed = Probed { path: path.clone(), stood: metadata.map(Stood::of), sets };
+        ground.lock().unwrap_or_else(PoisonError::into_inner).probed.push(probed);
+    }
+
+    /// Notes the ignore file of a folder, there or not, for the package trees of `active`.
+    fn note_ignore_file(&self, folder: &RelPath, active: impl FnOnce() -> Vec<Active>) {
+        if self.ground.is_some() {
+            let file = folder.child(b".gitignore");
+            let metadata = file.to_path(self.root).symlink_metadata().ok();
+            let is_tree = |active: &Active| matches!(active, Active::Tree { .. });
+            self.note(&file, metadata.as_ref(), || active().into_iter().filter(is_tree).collect());
+        }
+    }
+
+    fn note_listing(&self, folder: &RelPath, absolute: &Path, active: &[Active]) {
+        let Some(ground) = &self.ground else { return };
+        // What is gone by now has no stamp that could ever be met again.
+        let Ok(metadata) = absolute.symlink_metadata() else { return self.note(folder, None, || active.to_vec()) };
+        let listed = Listed { folder: folder.clone(), stamp: Stamp::of(&metadata), sets: sets_of(active) };
+        ground.lock().unwrap_or_else(PoisonError::into_inner).listed.push(listed);
+    }
+
     fn unreadable(&self, path: &RelPath, active: &[Active], kind: io::ErrorKind) {
         let members = active.iter().map(|active| (active.set(), 0)).collect();
         self.push(Batch { folder: path.clone(), seen: vec![unreadable(path.clone(), kind)], members });
@@ -460,8 +514,19 @@ impl<'a> Walker<'a> {
             set.members.sort_unstable();
             set.members.dedup();
         }
-        Walked { seen, sets }
+        let mut ground =
+            self.ground.map(|it| it.into_inner().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default();
+        ground.above = self.above.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect();
+        Walked { seen, sets, ground }
     }
+}
+
+/// Their sets, each once, ascending.
+fn sets_of(active: &[Active]) -> Vec<u32> {
+    let mut sets: Vec<u32> = active.iter().map(|active| active.set()).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    sets
 }
 
 /// Does a declared output at `place` belong to the package's closure?
@@ -480,6 +545,5 @@ fn kind_of(metadata: &Metadata) -> Kind {
 }
 
 fn unreadable(path: RelPath, kind: io::ErrorKind) -> Seen {
-    let stamp = Stamp { dev: 0, ino: 0, size: 0, mode: 0, mtime: 0, ctime: 0 };
-    Seen { path, stamp, kind: Kind::Unreadable(kind) }
+    Seen { path, stamp: Stamp::none(), kind: Kind::Unreadable(kind) }
 }

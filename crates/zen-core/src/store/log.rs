@@ -13,6 +13,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::files;
 
 const MAGIC: [u8; 4] = [0xf5, b'z', b'n', 0x1a];
@@ -52,6 +54,15 @@ pub struct Changed {
     pub frames: Vec<Frame>,
 }
 
+/// How far a log was read: good for telling later what came since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Tells this file from another in its place.
+    identity: Vec<u8>,
+    /// Its frames up to here.
+    size: u64,
+}
+
 /// A log, mirrored in memory as far as it was read.
 #[derive(Debug)]
 pub struct FrameLog {
@@ -74,6 +85,22 @@ impl FrameLog {
     /// Bytes of the file, as far as it holds frames.
     pub fn size(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// How far it was read.
+    pub fn mark(&self) -> Mark {
+        Mark { identity: self.bytes[..self.bytes.len().min(IDENTITY)].to_vec(), size: self.size() }
+    }
+
+    /// The frames from a mark to where it was read to; `None` if the mark is that of another file, or of none.
+    pub fn since(&self, mark: &Mark) -> Option<Vec<Frame>> {
+        let start = usize::try_from(mark.size).ok().filter(|start| *start <= self.bytes.len())?;
+        if mark.identity.len() < IDENTITY || !self.bytes.starts_with(&mark.identity) {
+            return None;
+        }
+        let mut frames = Vec::new();
+        scan(&self.bytes, start, &mut frames);
+        Some(frames)
     }
 
     /// Reads what was appended since the last look. Needs no lock: a frame that is still being written counts when
@@ -331,6 +358,23 @@ mod tests {
         assert!(!changed.reset);
         assert_eq!(payloads(&reader, &changed), [b"x".to_vec(), Vec::new()]);
         assert_eq!(changed.frames.iter().map(|f| f.kind).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn a_mark_tells_what_came_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut log = FrameLog::open(&path);
+        assert_eq!(log.since(&log.mark()), None, "of an empty log nothing can be told");
+        three(&path);
+        log.refresh().unwrap();
+        let mark = log.mark();
+        assert_eq!(log.since(&mark), Some(Vec::new()));
+        log.append(&[(1, b"x"), (2, b"")]).unwrap();
+        let kinds = |frames: Vec<Frame>| frames.iter().map(|frame| frame.kind).collect::<Vec<_>>();
+        assert_eq!(log.since(&mark).map(kinds), Some(vec![1, 2]));
+        log.write().unwrap().replace(&[(7, b"one"), (7, b"another"), (7, &[0; 500])]).unwrap();
+        assert_eq!(log.since(&mark), None, "it is another file now");
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! Frames of other kinds or schemas are somebody else's: ignored, and kept by a compaction.
 #![expect(clippy::disallowed_methods, reason = "the edge to the disk")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::check::check;
-use super::log::{Changed, Frame, FrameLog};
+use super::log::{Changed, Frame, FrameLog, Mark};
 use super::place::Place;
 use crate::artifact::{Key, Record, Timestamp};
 use crate::digest::Digest;
@@ -59,6 +59,27 @@ impl Records {
         let changed = log.refresh()?;
         index.apply(log, &changed);
         Ok(())
+    }
+
+    /// How far the log was read.
+    pub fn mark(&self) -> Mark {
+        self.lock().log.mark()
+    }
+
+    /// The keys whose records came, were replaced or went since the mark; `None` if that cannot be told.
+    pub fn changed_since(&self, mark: &Mark) -> Option<HashSet<Key>> {
+        let inner = self.lock();
+        let mut keys = HashSet::new();
+        for frame in inner.log.since(mark)? {
+            match (frame.kind, inner.log.peek(frame)) {
+                (RECORD, payload @ [SCHEMA, ..]) => keys.extend(fixed(payload).map(|(key, ..)| key)),
+                (REMOVED, [SCHEMA, ..]) => {
+                    keys.extend(inner.log.payload(frame).unwrap_or(&[SCHEMA])[1..].chunks_exact(32).map(key_of));
+                }
+                _ => {}
+            }
+        }
+        Some(keys)
     }
 
     /// The newest record of each key; `None` if there is none that can be believed.
@@ -361,6 +382,21 @@ mod tests {
             assert_eq!(store.records.latest_of_step("p/s", 1), [made(1)]);
             assert_eq!(store.records.latest_of_step("p/", 9), []);
         }
+    }
+
+    #[test]
+    fn a_mark_tells_whose_records_changed_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        store.records.append(&[record(1, "p/s", 0), record(2, "p/t", 0), record(3, "p/u", 0)]).unwrap();
+        let mark = store.records.mark();
+        assert_eq!(store.records.changed_since(&mark), Some(HashSet::new()));
+        store.records.append(&[record(1, "p/s", 1)]).unwrap();
+        store.records.remove(&[key(2)]).unwrap();
+        store.records.touch(&[key(3)], Timestamp(9 * DAY)).unwrap();
+        assert_eq!(store.records.changed_since(&mark), Some([key(1), key(2)].into()), "a use is no change");
+        let other = tempfile::tempdir().unwrap();
+        assert_eq!(open(other.path()).records.changed_since(&mark), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "an edge: states files and reads the clock for the racy rule")]
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Write};
@@ -138,6 +139,15 @@ impl<T: Serialize + DeserializeOwned> Memo<T> {
         file.write_all(&body)?;
         file.persist(path)?;
         Ok(())
+    }
+
+    /// The digests of the files that the answer depends on, as they were when it was last looked at.
+    pub(super) fn contents(&self) -> HashMap<&Path, Digest> {
+        let contents = self.deps.iter().filter_map(|dep| match (&dep.subject, &dep.state) {
+            (Subject::File(path), State::Content { digest, .. }) => Some((&**path, *digest)),
+            _ => None,
+        });
+        contents.collect()
     }
 
     /// Looks at all that the answer depends on.

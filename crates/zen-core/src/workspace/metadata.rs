@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "an edge: reads manifests and lists folders")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use super::memo::{self, Freshness, Memo, Subject};
 use super::tools::Tools;
 use super::{Table, WorkspaceError, canonical, create_zen_dir, normalised, zen_dir};
 use crate::diag::Sources;
+use crate::digest::Digest;
 use crate::layout::{Layout, Package, Target, TargetKind};
 use crate::path::RelPath;
 
@@ -45,8 +46,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads the manifests that hold a zen table.
-    pub(super) fn read_tables(&self) -> Result<(Sources, Vec<Table>), WorkspaceError> {
+    /// The manifests that hold a zen table. Those of which a digest is known are read when somebody wants to see them.
+    pub(super) fn tables(&self, known: &HashMap<RelPath, Digest>) -> Result<(Sources, Vec<Table>), WorkspaceError> {
         let mut sources = Sources::default();
         let mut files = BTreeMap::new();
         let mut tables = Vec::new();
@@ -54,7 +55,16 @@ impl Answer {
             let file = match files.get(manifest) {
                 Some(file) => *file,
                 None => {
-                    let file = sources.add(manifest.clone(), read(&manifest.to_path(&self.root))?);
+                    let path = manifest.to_path(&self.root);
+                    let file = match known.get(manifest) {
+                        // One that cannot be read any more has nothing to be seen.
+                        Some(digest) => sources.add_later(
+                            manifest.clone(),
+                            *digest,
+                            Box::new(move || fs::read_to_string(path).unwrap_or_default()),
+                        ),
+                        None => sources.add(manifest.clone(), read(&path)?),
+                    };
                     files.insert(manifest, file);
                     file
                 }
@@ -71,11 +81,12 @@ impl Answer {
     }
 }
 
-/// The answer as remembered, if nothing changed that it depends on. Runs nothing.
+/// The answer as remembered, if nothing changed that it depends on; and the digests of the manifests with a zen table.
+/// Runs nothing.
 ///
 /// The memo lies in the zen folder, which is found by reading the configuration ourselves. Should cargo see it
 /// otherwise, then the memo is not found, or says so; a wrong one is not taken.
-pub(super) fn recall(start: &Path, manifest: &Path, env: &Environment) -> Option<Answer> {
+pub(super) fn recall(start: &Path, manifest: &Path, env: &Environment) -> Option<(Answer, HashMap<RelPath, Digest>)> {
     let config = Config::load(start, env).ok()?;
     for root in manifest.parent()?.ancestors().filter(|folder| folder.join("Cargo.toml").is_file()) {
         let target_dir = normalised(config.target_dir.as_deref().unwrap_or(&root.join("target")));
@@ -97,7 +108,10 @@ pub(super) fn recall(start: &Path, manifest: &Path, env: &Environment) -> Option
             }
             Freshness::Current => {}
         }
-        return Some(memo.value);
+        let contents = memo.contents();
+        let digest = |manifest: &RelPath| Some((manifest.clone(), *contents.get(&*manifest.to_path(root))?));
+        let known = memo.value.tables.iter().filter_map(|(_, manifest)| digest(manifest)).collect();
+        return Some((memo.value, known));
     }
     None
 }

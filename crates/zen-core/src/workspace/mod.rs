@@ -22,6 +22,7 @@ mod tests;
 mod toolchain;
 mod tools;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -168,11 +169,11 @@ impl Workspace {
         };
         let cargo = environment::var(env, "CARGO").map_or_else(|| "cargo".into(), ToOwned::to_owned);
         let env = user_environment(env);
-        let answer = match metadata::recall(&start, &manifest, &env) {
-            Some(answer) => answer,
-            None => metadata::ask(&*tools, &cargo, &start, &manifest, &env)?,
+        let (answer, known) = match metadata::recall(&start, &manifest, &env) {
+            Some(recalled) => recalled,
+            None => (metadata::ask(&*tools, &cargo, &start, &manifest, &env)?, HashMap::new()),
         };
-        let (sources, tables) = answer.read_tables()?;
+        let (sources, tables) = answer.tables(&known)?;
         let metadata::Answer { root, target_dir, layout, .. } = answer;
         Ok(Self { root, target_dir, layout, sources, tables, env, flags, cargo, tools })
     }

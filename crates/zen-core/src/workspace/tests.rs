@@ -50,7 +50,7 @@ fn tables_are_those_of_root_and_members() {
     let tables: Vec<_> =
         workspace.tables.iter().map(|table| (table.file.0, table.package.as_deref(), table.base.to_string())).collect();
     assert_eq!(tables, [(0, None, ".".to_owned()), (1, Some("m"), "m".to_owned()), (0, Some("root"), ".".to_owned())]);
-    assert_eq!(&*workspace.sources.file(FileId(0)).text, root);
+    assert_eq!(workspace.sources.file(FileId(0)).text(), root);
     assert_eq!(workspace.sources.files.len(), 2, "nothing is read of what lies outside");
 }
 
