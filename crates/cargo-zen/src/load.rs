@@ -55,14 +55,10 @@ impl Loaded {
             Ok(workspace) => workspace,
             Err(error) => return Err(report(shell, &error.into(), &Sources::default())),
         };
-        let workspace = match config {
-            // What is put over the tables needs them.
-            Some(_) => workspace,
-            None => match Project::recall(workspace, overrides) {
-                Ok((project, definitions)) => return Ok(Self { project, definitions, store_dir, here }),
-                Err(workspace) => workspace,
-            },
-        };
+        // What is put over the tables needs them.
+        if let Some(definitions) = config.is_none().then(|| Project::recall(&workspace, overrides)).flatten() {
+            return Ok(Self { project: Project::unread(workspace), definitions, store_dir, here });
+        }
         let (mut project, mut problems) = Project::load(workspace);
         if let Some(config) = config {
             let path = here.join(config);

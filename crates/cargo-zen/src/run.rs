@@ -1,6 +1,7 @@
 //! `run` and `status`: the same selection, the same plan; one of them runs it.
 
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::num::NonZeroU32;
 
 use zen_core::decide::Decision;
@@ -33,7 +34,8 @@ pub(crate) fn run(global: &Global, flags: &flags::Run, shell: &mut Shell) -> Exi
             Err(code) => code,
         };
     }
-    prepared.run(global, flags, shell)
+    // The process ends here, and the system takes all memory back at once: it is not taken apart piece by piece before.
+    ManuallyDrop::new(prepared).run(global, flags, shell)
 }
 
 /// `cargo zen status`
@@ -139,7 +141,7 @@ impl Prepared {
         let Loaded { project, definitions, .. } = &self.loaded;
         let opened = Session::open(project, definitions, &self.selection, &self.options, Access::Write);
         let mut session = match opened {
-            Ok(session) => session,
+            Ok(session) => ManuallyDrop::new(session),
             Err(error) => return report(shell, &error, self.loaded.sources()),
         };
         let (guard, signals) = match Signals::install() {

@@ -3,13 +3,18 @@
 
 use std::fs;
 use std::io::Write;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 
 use super::Definitions;
 use crate::digest::{Digest, FieldHasher};
 use crate::manifest::resolve::Overrides;
-use crate::model::Model;
+use crate::model::{Model, Step};
 use crate::workspace::Workspace;
+
+/// Steps of one piece of the file.
+const PIECE: usize = 256;
 
 /// Of all that definitions are made from: the tables, a config file among them, what is put over them, the shape of the
 /// workspace, and which steps and cells came of it.
@@ -56,8 +61,7 @@ pub(super) fn recall(workspace: &Workspace, overrides: &Overrides) -> Option<Def
     }
     let bytes = fs::read(file(workspace)).ok()?;
     let (start, body) = bytes.split_at_checked(64)?;
-    let is_it = start[..32] == origin(workspace).0 && start[32..] == Digest::of(body).0;
-    is_it.then(|| postcard::from_bytes(body).ok())?
+    (start[..32] == origin(workspace).0 && start[32..] == Digest::of(body).0).then(|| decode(body))?
 }
 
 /// Keeps them. Losing them costs reading the tables.
@@ -66,7 +70,7 @@ pub(super) fn remember(workspace: &Workspace, definitions: &Definitions, overrid
         return;
     }
     let write = || -> Option<()> {
-        let body = postcard::to_stdvec(definitions).ok()?;
+        let body = encode(definitions)?;
         let folder = workspace.create_zen_dir().ok()?;
         let mut file = tempfile::Builder::new().prefix(".zen-tmp-").tempfile_in(folder).ok()?;
         for piece in [&origin(workspace).0[..], &Digest::of(&body).0, &body] {
@@ -76,6 +80,53 @@ pub(super) fn remember(workspace: &Workspace, definitions: &Definitions, overrid
         Some(())
     };
     let _ = write();
+}
+
+/// The steps come in pieces that can be read side by side: each with its length before it, all else at the end.
+fn encode(definitions: &Definitions) -> Option<Vec<u8>> {
+    let Definitions { model: Model { settings, pipelines, steps }, graph, warnings, digest } = definitions;
+    let pieces: Vec<&[Step]> = steps.chunks(PIECE).collect();
+    let mut bytes = (pieces.len() as u64).to_le_bytes().to_vec();
+    for piece in pieces {
+        let piece = postcard::to_stdvec(piece).ok()?;
+        bytes.extend_from_slice(&(piece.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&piece);
+    }
+    postcard::to_extend(&(settings, pipelines, graph, warnings, digest), bytes).ok()
+}
+
+fn decode(mut bytes: &[u8]) -> Option<Definitions> {
+    let count = number_of(&mut bytes)?;
+    let mut pieces = Vec::new();
+    for _ in 0..count {
+        let length = number_of(&mut bytes)?;
+        let (piece, rest) = bytes.split_at_checked(length)?;
+        pieces.push(piece);
+        bytes = rest;
+    }
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let steps = thread::scope(|scope| {
+        let mut shares = pieces.chunks(pieces.len().div_ceil(cores).max(1));
+        let read = |pieces: &[&[u8]]| -> Option<Vec<Vec<Step>>> {
+            pieces.iter().map(|piece| postcard::from_bytes(piece).ok()).collect()
+        };
+        let mine = shares.next().unwrap_or_default();
+        let others: Vec<_> = shares.map(|share| scope.spawn(move || read(share))).collect();
+        let mut steps = read(mine)?;
+        for other in others {
+            steps.extend(other.join().expect("reading does not panic")?);
+        }
+        Some(steps.into_iter().flatten().collect())
+    })?;
+    let (settings, pipelines, graph, warnings, digest) = postcard::from_bytes(bytes).ok()?;
+    Some(Definitions { model: Model { settings, pipelines, steps }, graph, warnings, digest })
+}
+
+/// Takes a number from the front.
+fn number_of(bytes: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    *bytes = rest;
+    usize::try_from(u64::from_le_bytes(*number)).ok()
 }
 
 fn file(workspace: &Workspace) -> PathBuf {

@@ -1,6 +1,7 @@
 //! Before and after the steps of a run: what an interrupted run left, what the tables no longer define, whether the
 //! outputs still stand, the caches, garbage. Knows no schedule.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
@@ -135,21 +136,26 @@ pub(super) fn tidy_up(session: &mut Session<'_>, contexts: &Path, listener: &mut
         problems.push(format!("the stat cache cannot be written ({error}): files are read again next time"));
     }
     let world = &session.world;
-    if let Some(standing) = &session.progress.standing
-        && world.store.is_writable()
-        && let Err(error) = standing.save(world, &session.progress)
-    {
-        problems.push(format!("what stands now cannot be noted ({error}): it is looked at again next time"));
-    }
-    let keys: Vec<Key> = session.progress.settled.values().filter_map(|settled| settled.key).collect();
+    let keys = || session.progress.settled.values().filter_map(|settled| settled.key);
     if world.store.is_writable() {
-        if let Err(error) = world.store.records.touch(&keys, world.now) {
+        let is_noted = session.progress.standing.as_ref().is_some_and(|standing| standing.was_used(world.now));
+        let used =
+            session.progress.settled.iter().filter(|(step, _)| !is_noted || !session.progress.stood.contains(step));
+        let used: Vec<Key> = used.filter_map(|(_, settled)| settled.key).collect();
+        if let Err(error) = world.store.records.touch(&used, world.now) {
             problems.push(format!("the uses of records cannot be written ({error})"));
         }
-        let used: BTreeSet<Key> = keys.into_iter().collect();
+        if let Some(error) = world.store.records.trouble() {
+            let folder = world.store.folder();
+            problems.push(format!(
+                "the records in `{}` cannot be read ({error}): what they hold runs again",
+                folder.display()
+            ));
+        }
         let max = world.definitions.model.settings.store_max_size;
+        let of_this_run: LazyCell<BTreeSet<Key>, _> = LazyCell::new(|| keys().collect());
         let latest = |record: &crate::artifact::Record| {
-            used.contains(&record.key)
+            of_this_run.contains(&record.key)
                 || world.store.records.latest_of_step(&record.step, 1).iter().any(|last| last.key == record.key)
         };
         match world.store.collect_garbage(max, &latest, world.now) {
@@ -160,6 +166,12 @@ pub(super) fn tidy_up(session: &mut Session<'_>, contexts: &Path, listener: &mut
             Ok(_) => {}
             Err(error) => problems.push(format!("garbage cannot be collected: {}", chain(&error))),
         }
+    }
+    if let Some(standing) = &session.progress.standing
+        && world.store.is_writable()
+        && let Err(error) = standing.save(world, &session.progress)
+    {
+        problems.push(format!("what stands now cannot be noted ({error}): it is looked at again next time"));
     }
     if let Err(error) = std::fs::remove_dir_all(contexts)
         && error.kind() != std::io::ErrorKind::NotFound

@@ -112,6 +112,7 @@ pub(super) fn look(
     }
 }
 
+#[expect(clippy::mutable_key_type, reason = "what a pattern compiles to is no part of its hash")]
 /// The sets of some steps, each once however many steps share it; and for each step the indices of its own.
 fn interned(world: &World<'_>, steps: &[StepId]) -> (Vec<Arc<SetSpec>>, Vec<Vec<usize>>) {
     let mut specs: Vec<Arc<SetSpec>> = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::artifact::Node;
 use crate::path::RelPath;
@@ -20,6 +20,8 @@ pub(super) struct Ledger(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     log: FrameLog,
+    /// Was it read? It is when somebody asks.
+    is_read: bool,
     steps: BTreeMap<String, BTreeMap<RelPath, Node>>,
 }
 
@@ -27,30 +29,35 @@ impl Ledger {
     /// The ledger in this file; one that cannot be read is an empty one: what it held is moved to `replaced/` then
     /// instead of being removed.
     pub(super) fn open(file: &Path) -> Self {
-        let mut inner = Inner { log: FrameLog::open(file), steps: BTreeMap::new() };
-        let _ = inner.refresh();
-        Self(Mutex::new(inner))
+        Self(Mutex::new(Inner { log: FrameLog::open(file), is_read: false, steps: BTreeMap::new() }))
+    }
+
+    fn read(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.is_read {
+            let _ = inner.refresh();
+        }
+        inner
     }
 
     /// How far it was read.
     pub(super) fn mark(&self) -> Mark {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).log.mark()
+        self.read().log.mark()
     }
 
     /// Did nobody note anything since the mark?
     pub(super) fn is_as_at(&self, mark: &Mark) -> bool {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.log.since(mark).is_some_and(|frames| frames.is_empty())
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).log.is_still_at(mark)
     }
 
-    /// Reads what other processes noted since it was opened; what cannot be read is not known.
+    /// Sees to it that what other processes noted since it was opened is known; what cannot be read is not.
     pub(super) fn refresh(&self) {
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).refresh();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_read = false;
     }
 
     /// What zen last left at `path`, if this is it.
     pub(super) fn is_own(&self, path: &RelPath, node: &Node) -> bool {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.read();
         inner.steps.values().any(|entries| entries.get(path) == Some(node))
     }
 
@@ -72,12 +79,13 @@ impl Ledger {
 
     /// Everything, by step.
     pub(super) fn steps(&self) -> BTreeMap<String, BTreeMap<RelPath, Node>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).steps.clone()
+        self.read().steps.clone()
     }
 }
 
 impl Inner {
     fn refresh(&mut self) -> io::Result<()> {
+        self.is_read = true;
         let changed = self.log.refresh()?;
         if changed.reset {
             self.steps.clear();

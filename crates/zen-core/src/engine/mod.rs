@@ -35,8 +35,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-
 pub use clean::{CleanRequest, Cleaned, clean};
 pub use explain::Explained;
 pub use run::{Failure, Ran};
@@ -68,7 +66,7 @@ pub struct Project {
 }
 
 /// The definitions that a command works with: after `--set`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Definitions {
     /// Pipelines and steps.
     pub model: Model,
@@ -115,13 +113,14 @@ pub enum EngineError {
 }
 
 impl Project {
-    /// What an earlier command made of the same tables, if that can be told without reading them: then the declarations
-    /// are not there, and nothing can be put over them.
-    pub fn recall(workspace: Workspace, overrides: &Overrides) -> Result<(Self, Definitions), Workspace> {
-        match definitions::recall(&workspace, overrides) {
-            Some(definitions) => Ok((Self { workspace, declarations: Declarations::default() }, definitions)),
-            None => Err(workspace),
-        }
+    /// What an earlier command made of the same tables, if that can be told without reading them.
+    pub fn recall(workspace: &Workspace, overrides: &Overrides) -> Option<Definitions> {
+        definitions::recall(workspace, overrides)
+    }
+
+    /// The workspace of recalled definitions: nothing can be put over its tables, they were not read.
+    pub fn unread(workspace: Workspace) -> Self {
+        Self { workspace, declarations: Declarations::default() }
     }
 
     /// Reads the tables of a workspace.

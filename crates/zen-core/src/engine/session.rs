@@ -307,7 +307,8 @@ impl<'p> Session<'p> {
         }
         let mut problems = all;
         problems.extend(hooks::undeclared(world));
-        for id in &world.selection.order {
+        let with_closure = world.selection.order.iter().filter(|id| !model.step(**id).closures.is_empty());
+        for id in with_closure {
             self.notes.extend(observe::own_output_in_closure(model.step(*id), world.sets(*id)));
         }
         self.notes.extend(observe::blind_spots(world.selection.order.iter().map(|id| model.step(*id))));

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observe::Use;
 use super::session::{Progress, Settled, World};
-use crate::artifact::Record;
+use crate::artifact::{Record, Timestamp};
 use crate::digest::{Digest, FieldHasher};
 use crate::environment::outer_environment;
 use crate::model::StepId;
@@ -33,6 +33,8 @@ use crate::store::log::Mark;
 const MAGIC: &[u8; 8] = b"zenstan1";
 /// Selections that are remembered.
 const KEPT: usize = 16;
+/// For so long a record that was noted as used is not noted again: half a day, in milliseconds.
+const USES: i64 = 12 * 60 * 60 * 1000;
 
 /// What stood, and what of it still does.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ struct Head {
     records: Mark,
     /// What zen had left where.
     ledger: Mark,
+    /// When the records were known to be noted as used.
+    used: Timestamp,
     steps: Vec<Noted>,
 }
 
@@ -127,6 +131,11 @@ impl Standing {
     /// Did nobody note in the ledger what zen left since?
     pub(super) fn is_ledger_same(&self, world: &World<'_>) -> bool {
         self.parts.last().is_some_and(|part| world.ledger.is_as_at(&part.head.ledger))
+    }
+
+    /// Were all records noted as used not long ago?
+    pub(super) fn was_used(&self, now: Timestamp) -> bool {
+        self.parts.iter().all(|part| (0..USES).contains(&(now.0 - part.head.used.0)))
     }
 
     /// Do the outputs of these steps stand once more? Gives those of which that cannot be said.
@@ -220,7 +229,12 @@ impl<'a> Making<'a> {
         Self {
             world,
             progress,
-            head: Head { records: world.store.records.mark(), ledger: world.ledger.mark(), steps: Vec::new() },
+            head: Head {
+                records: world.store.records.mark(),
+                ledger: world.ledger.mark(),
+                used: world.now,
+                steps: Vec::new(),
+            },
             inputs: Builder::default(),
             outputs: Builder::default(),
             sets: HashMap::new(),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use super::clock::Clock;
 use super::hash::hash_file;
@@ -25,21 +25,33 @@ const UNSYNCED: i64 = 120_000_000_000;
 pub struct StatCache {
     file: PathBuf,
     clock: Clock,
-    /// Sorted entries as they lie in the file.
-    old: Vec<u8>,
-    used: Vec<AtomicBool>,
+    /// What the file holds, read when somebody asks.
+    old: OnceLock<Old>,
     new: Mutex<HashMap<(u64, u64), (Stamp, Digest)>>,
+}
+
+#[derive(Debug, Default)]
+struct Old {
+    /// Sorted, as they lie in the file.
+    entries: Vec<u8>,
+    used: Vec<AtomicBool>,
     generation: u32,
 }
 
 impl StatCache {
-    /// Reads the cache at `file`; an absent, foreign or damaged one is an empty one. Its folder must exist.
+    /// The cache at `file`; an absent, foreign or damaged one is an empty one. Its folder must exist.
     pub fn open(file: &Path) -> Self {
-        let bytes = std::fs::read(file).unwrap_or_default();
-        let (old, generation) = read(&bytes, &boot_id()).unwrap_or_default();
-        let used = (0..old.len() / ENTRY).map(|_| AtomicBool::new(false)).collect();
         let folder = file.parent().unwrap_or(Path::new("."));
-        Self { file: file.to_owned(), clock: Clock::new(folder), old, used, new: Mutex::default(), generation }
+        Self { file: file.to_owned(), clock: Clock::new(folder), old: OnceLock::new(), new: Mutex::default() }
+    }
+
+    fn old(&self) -> &Old {
+        self.old.get_or_init(|| {
+            let bytes = std::fs::read(&self.file).unwrap_or_default();
+            let (entries, generation) = read(bytes, &boot_id()).unwrap_or_default();
+            let used = (0..entries.len() / ENTRY).map(|_| AtomicBool::new(false)).collect();
+            Old { entries, used, generation }
+        })
     }
 
     /// The remembered digest of a file with this stamp.
@@ -47,10 +59,11 @@ impl StatCache {
         if !stamp.is_identity() {
             return None;
         }
-        if let Some(at) = self.find(stamp)
-            && let Some(digest) = matching(self.entry(at), stamp)
+        let old = self.old();
+        if let Some(at) = old.find(stamp)
+            && let Some(digest) = matching(old.entry(at), stamp)
         {
-            self.used[at].store(true, Ordering::Relaxed);
+            old.used[at].store(true, Ordering::Relaxed);
             return Some(digest);
         }
         let new = self.new.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -104,10 +117,11 @@ impl StatCache {
         if new.is_empty() {
             return Ok(());
         }
-        let generation = self.generation.wrapping_add(1);
-        let mut entries: Vec<[u8; ENTRY]> = Vec::with_capacity(self.used.len() + new.len());
-        for (at, used) in self.used.iter().enumerate() {
-            let mut entry = *self.entry(at);
+        let old = self.old();
+        let generation = old.generation.wrapping_add(1);
+        let mut entries: Vec<[u8; ENTRY]> = Vec::with_capacity(old.used.len() + new.len());
+        for (at, used) in old.used.iter().enumerate() {
+            let mut entry = *old.entry(at);
             let (dev, ino) = identity(&entry);
             if new.contains_key(&(dev, ino)) {
                 continue;
@@ -121,24 +135,26 @@ impl StatCache {
         }
         entries.extend(new.into_values().map(|(stamp, digest)| write_entry(&stamp, &digest, generation)));
         entries.sort_unstable();
-        self.old = entries.concat();
-        self.used = (0..entries.len()).map(|_| AtomicBool::new(true)).collect();
-        self.generation = generation;
+        let used = (0..entries.len()).map(|_| AtomicBool::new(true)).collect();
+        let old = Old { entries: entries.concat(), used, generation };
 
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let file = tempfile::Builder::new().prefix("stat-").tempfile_in(folder)?;
-        let body = body(&boot_id(), super::clock::now(), generation, &self.old);
+        let body = body(&boot_id(), super::clock::now(), generation, &old.entries);
         let mut bytes = Vec::with_capacity(body.len() + 40);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&Digest::of(&body).0);
         bytes.extend_from_slice(&body);
         io::Write::write_all(&mut file.as_file(), &bytes)?;
+        self.old = OnceLock::from(old);
         file.persist(&self.file).map_err(|error| error.error)?;
         Ok(())
     }
+}
 
+impl Old {
     fn entry(&self, at: usize) -> &[u8; ENTRY] {
-        self.old[at * ENTRY..(at + 1) * ENTRY].try_into().expect("the slice has the length of an entry")
+        self.entries[at * ENTRY..(at + 1) * ENTRY].try_into().expect("the slice has the length of an entry")
     }
 
     fn find(&self, stamp: &Stamp) -> Option<usize> {
@@ -178,7 +194,7 @@ fn body(boot: &[u8; 36], written: i64, generation: u32, entries: &[u8]) -> Vec<u
 }
 
 /// The entries of a cache file that may still be trusted, and its generation.
-fn read(bytes: &[u8], boot: &[u8; 36]) -> Option<(Vec<u8>, u32)> {
+fn read(mut bytes: Vec<u8>, boot: &[u8; 36]) -> Option<(Vec<u8>, u32)> {
     if bytes.len() < HEADER || !bytes.starts_with(MAGIC) || !(bytes.len() - HEADER).is_multiple_of(ENTRY) {
         return None;
     }
@@ -188,10 +204,11 @@ fn read(bytes: &[u8], boot: &[u8; 36]) -> Option<(Vec<u8>, u32)> {
     }
     let written = i64::from_le_bytes(body[36..44].try_into().ok()?);
     let generation = u32::from_le_bytes(body[44..48].try_into().ok()?);
-    let entries = &body[48..];
     if body[..36] == boot[..] {
-        return Some((entries.to_vec(), generation));
+        bytes.drain(..HEADER);
+        return Some((bytes, generation));
     }
+    let entries = &body[48..];
     let limit = written.saturating_sub(UNSYNCED);
     let kept = entries.chunks_exact(ENTRY).filter(|entry| newest(entry) < limit).collect::<Vec<_>>().concat();
     Some((kept, generation))
@@ -310,8 +327,8 @@ mod tests {
                 .concat();
         let body = body(&[b'a'; 36], day, 1, &entries);
         let bytes = [MAGIC.as_slice(), &Digest::of(&body).0, &body].concat();
-        assert_eq!(read(&bytes, &[b'a'; 36]).unwrap().0.len(), 2 * ENTRY);
-        assert_eq!(read(&bytes, &[b'b'; 36]).unwrap().0, entries[..ENTRY]);
+        assert_eq!(read(bytes.clone(), &[b'a'; 36]).unwrap().0.len(), 2 * ENTRY);
+        assert_eq!(read(bytes, &[b'b'; 36]).unwrap().0, entries[..ENTRY]);
     }
 
     #[test]

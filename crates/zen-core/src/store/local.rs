@@ -48,7 +48,7 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// Opens the store in `dir` and reads which records there are. With [`Access::Write`] the folder is made and marked.
+    /// Opens the store in `dir`. Which records there are is read when somebody asks. With [`Access::Write`] the folder is made and marked.
     ///
     /// # Errors
     /// The folder is a symlink, or it is not empty and does not bear the marker. That it cannot be written is no
@@ -72,11 +72,6 @@ impl LocalStore {
             }
         }
         let records = Records::new(place.clone(), writable);
-        if let Err(e) = records.refresh() {
-            warning.get_or_insert_with(|| {
-                format!("the records in `{}` cannot be read ({e}): what they hold runs again", dir.display())
-            });
-        }
         Ok(Self {
             place,
             writable,

@@ -7,7 +7,7 @@
 //! in one file for each name costs time by the square of their number: 0.1 s for 5,000, 1.2 s for 10,000.)
 #![expect(clippy::disallowed_methods, reason = "the edge to the disk")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::files;
-use crate::path::RelPath;
+use crate::path::{RelPath, escape};
 
 /// How a name is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,6 +66,14 @@ struct Claim {
     #[serde(flatten)]
     holder: Holder,
     names: BTreeMap<String, Mode>,
+}
+
+/// A [`Claim`] that is being made.
+#[derive(Debug, Serialize)]
+struct OwnClaim<'a> {
+    #[serde(flatten)]
+    holder: &'a Holder,
+    names: &'a BTreeMap<&'a str, Mode>,
 }
 
 /// Somebody else's claim, and the file that is locked while it stands.
@@ -119,7 +127,7 @@ impl Locks {
         Ok(others.into_iter().find(|other| other.claim.names.contains_key(name)).map(|other| other.claim.holder))
     }
 
-    fn attempt(&self, names: &BTreeMap<String, Mode>, holder: &Holder) -> io::Result<Result<Guard, (String, Other)>> {
+    fn attempt(&self, names: &BTreeMap<&str, Mode>, holder: &Holder) -> io::Result<Result<Guard, (String, Other)>> {
         if names.is_empty() {
             return Ok(Ok(Guard { life: None, paths: Vec::new() }));
         }
@@ -132,10 +140,10 @@ impl Locks {
                 return Ok(Err((name, other)));
             }
         }
-        self.claim(&Claim { holder: holder.clone(), names: names.clone() }).map(Ok)
+        self.claim(&OwnClaim { holder, names }).map(Ok)
     }
 
-    fn claim(&self, claim: &Claim) -> io::Result<Guard> {
+    fn claim(&self, claim: &OwnClaim<'_>) -> io::Result<Guard> {
         let stem = format!("{}-{:016x}", claim.holder.pid, files::random());
         let [life, text] = ["life", "json"].map(|extension| self.dir.join(format!("{stem}.{extension}")));
         let mut guard = Guard { life: None, paths: vec![life.clone(), text.clone()] };
@@ -211,30 +219,39 @@ impl Drop for Guard {
 /// The locks for what lies at `paths`: alone on each, shared on the folders above it, so that `dist` and
 /// `dist/app.js` exclude one another and siblings do not. Sorted.
 pub fn place_locks(paths: &[RelPath]) -> Vec<(String, Mode)> {
-    let mut names = BTreeMap::new();
+    let mut above: HashSet<&[u8]> = HashSet::new();
     for path in paths {
-        names.insert(path.to_string(), Mode::Exclusive);
-        for folder in std::iter::successors(path.parent(), RelPath::parent) {
-            names.entry(folder.to_string()).or_insert(Mode::Shared);
+        let bytes = path.as_bytes();
+        let ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        for end in ends.chain([0]) {
+            // Above what is known already all is known.
+            if !above.insert(&bytes[..end]) {
+                break;
+            }
         }
     }
+    let mut names: BTreeMap<String, Mode> = above.into_iter().map(|path| (shown(path), Mode::Shared)).collect();
+    names.extend(paths.iter().map(|path| (path.to_string(), Mode::Exclusive)));
     names.into_iter().collect()
 }
 
-fn merged(names: &[(String, Mode)]) -> BTreeMap<String, Mode> {
+fn shown(path: &[u8]) -> String {
+    if path.is_empty() { ".".to_owned() } else { escape(path) }
+}
+
+fn merged(names: &[(String, Mode)]) -> BTreeMap<&str, Mode> {
     let mut merged = BTreeMap::new();
     for (name, mode) in names {
-        let known = merged.entry(name.clone()).or_insert(*mode);
+        let known = merged.entry(&**name).or_insert(*mode);
         *known = (*known).max(*mode);
     }
     merged
 }
 
-fn conflict(mine: &BTreeMap<String, Mode>, theirs: &BTreeMap<String, Mode>) -> Option<String> {
-    let clashes = |(name, mode): &(&String, &Mode)| {
-        theirs.get(*name).is_some_and(|their| (**mode).max(*their) == Mode::Exclusive)
-    };
-    mine.iter().find(clashes).map(|(name, _)| name.clone())
+fn conflict(mine: &BTreeMap<&str, Mode>, theirs: &BTreeMap<String, Mode>) -> Option<String> {
+    let clashes =
+        |(name, mode): &(&&str, &Mode)| theirs.get(**name).is_some_and(|their| (**mode).max(*their) == Mode::Exclusive);
+    mine.iter().find(clashes).map(|(name, _)| (*name).to_owned())
 }
 
 fn remove(paths: &[PathBuf]) {

@@ -92,6 +92,17 @@ impl FrameLog {
         Mark { identity: self.bytes[..self.bytes.len().min(IDENTITY)].to_vec(), size: self.size() }
     }
 
+    /// Is the file on disk still just what it was at the mark? Reads next to nothing of it.
+    pub fn is_still_at(&self, mark: &Mark) -> bool {
+        let is_it = || -> io::Result<bool> {
+            let mut file = File::open(&self.path)?;
+            let mut identity = [0; IDENTITY];
+            file.read_exact(&mut identity)?;
+            Ok(file.metadata()?.len() == mark.size && identity == *mark.identity)
+        };
+        is_it().unwrap_or(false)
+    }
+
     /// The frames from a mark to where it was read to; `None` if the mark is that of another file, or of none.
     pub fn since(&self, mark: &Mark) -> Option<Vec<Frame>> {
         let start = usize::try_from(mark.size).ok().filter(|start| *start <= self.bytes.len())?;
@@ -370,11 +381,14 @@ mod tests {
         log.refresh().unwrap();
         let mark = log.mark();
         assert_eq!(log.since(&mark), Some(Vec::new()));
+        assert!(FrameLog::open(&path).is_still_at(&mark));
         log.append(&[(1, b"x"), (2, b"")]).unwrap();
+        assert!(!FrameLog::open(&path).is_still_at(&mark));
         let kinds = |frames: Vec<Frame>| frames.iter().map(|frame| frame.kind).collect::<Vec<_>>();
         assert_eq!(log.since(&mark).map(kinds), Some(vec![1, 2]));
         log.write().unwrap().replace(&[(7, b"one"), (7, b"another"), (7, &[0; 500])]).unwrap();
         assert_eq!(log.since(&mark), None, "it is another file now");
+        assert!(!log.is_still_at(&mark));
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub struct Stored {
 impl Records {
     pub(super) fn new(place: Place, writable: bool) -> Self {
         let log = FrameLog::open(place.v1().join("records.log"));
-        Self { place, writable, inner: Mutex::new(Inner { log, index: Index::default() }) }
+        let (index, trouble) = (Index::default(), None);
+        Self { place, writable, inner: Mutex::new(Inner { log, index, is_read: false, trouble }) }
     }
 
     /// Reads what other processes appended.
@@ -54,11 +55,14 @@ impl Records {
     /// # Errors
     /// What reading met; then everything is as it was.
     pub fn refresh(&self) -> io::Result<()> {
-        let mut inner = self.lock();
-        let Inner { log, index } = &mut *inner;
-        let changed = log.refresh()?;
-        index.apply(log, &changed);
-        Ok(())
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever asks first reads all that there is then.
+        if inner.is_read { inner.refresh() } else { Ok(()) }
+    }
+
+    /// What reading met when it was first needed: then there are no records.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
     }
 
     /// How far the log was read.
@@ -68,6 +72,11 @@ impl Records {
 
     /// The keys whose records came, were replaced or went since the mark; `None` if that cannot be told.
     pub fn changed_since(&self, mark: &Mark) -> Option<HashSet<Key>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.is_read && inner.log.is_still_at(mark) {
+            return Some(HashSet::new());
+        }
+        drop(inner);
         let inner = self.lock();
         let mut keys = HashSet::new();
         for frame in inner.log.since(mark)? {
@@ -91,7 +100,7 @@ impl Records {
     /// The newest records of the step that calls itself `display_id`, of different keys, newest first.
     pub fn latest_of_step(&self, display_id: &str, limit: usize) -> Vec<Record> {
         let mut inner = self.lock();
-        let Inner { log, index } = &mut *inner;
+        let Inner { log, index, .. } = &mut *inner;
         index.index_steps(log);
         let made = index.steps.as_ref().and_then(|steps| steps.get(display_id.as_bytes()));
         let live = made.into_iter().flatten().rev().filter_map(|(number, key)| {
@@ -163,7 +172,7 @@ impl Records {
     /// What writing met; then the log is as it was.
     pub fn compact(&self) -> io::Result<()> {
         let mut inner = self.lock();
-        let Inner { log, index } = &mut *inner;
+        let Inner { log, index, .. } = &mut *inner;
         let live: u64 = index.slots.values().map(|slot| &slot.frame).chain(&index.foreign).map(Frame::size).sum();
         if !self.writable || log.size() < SMALL || log.size() / 2 < live {
             return Ok(());
@@ -190,7 +199,7 @@ impl Records {
         }
         self.place.with_folders(|| std::fs::symlink_metadata(self.place.v1()).map(drop))?;
         let mut inner = self.lock();
-        let Inner { log, index } = &mut *inner;
+        let Inner { log, index, .. } = &mut *inner;
         let mut writer = log.write()?;
         // What others wrote counts even if our own frames do not get there.
         let theirs = writer.take_changed();
@@ -202,7 +211,13 @@ impl Records {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.is_read
+            && let Err(error) = inner.refresh()
+        {
+            inner.trouble = Some(error.to_string());
+        }
+        inner
     }
 }
 
@@ -210,6 +225,19 @@ impl Records {
 struct Inner {
     log: FrameLog,
     index: Index,
+    /// Was the log read? It is when somebody asks.
+    is_read: bool,
+    trouble: Option<String>,
+}
+
+impl Inner {
+    fn refresh(&mut self) -> io::Result<()> {
+        self.is_read = true;
+        let Self { log, index, .. } = self;
+        let changed = log.refresh()?;
+        index.apply(log, &changed);
+        Ok(())
+    }
 }
 
 /// What the frames say, without a look into the records themselves.
@@ -403,6 +431,7 @@ mod tests {
     fn f8_others_records_are_seen_after_a_refresh() {
         let dir = tempfile::tempdir().unwrap();
         let (a, b) = (open(dir.path()), open(dir.path()));
+        assert_eq!(b.records.get(&[key(1)]), [None]);
         a.records.append(&[record(1, "p/s", 0)]).unwrap();
         assert_eq!(b.records.get(&[key(1)]), [None]);
         b.records.refresh().unwrap();

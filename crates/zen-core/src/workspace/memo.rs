@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
@@ -17,6 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use crate::digest::{Digest, FieldHasher};
+
+/// From so many dependencies on, a second thread is worth its start.
+const MANY: usize = 1_000;
 
 /// Something that an answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,8 +75,8 @@ pub(super) struct Memo<T> {
     pub(super) value: T,
 }
 
-/// What a look at a memo's dependencies says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a look at a memo's dependencies says, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Freshness {
     /// Nothing changed.
     Current,
@@ -150,18 +155,30 @@ impl<T: Serialize + DeserializeOwned> Memo<T> {
         contents.collect()
     }
 
-    /// Looks at all that the answer depends on.
+    /// Looks at all that the answer depends on; at much by several threads.
     pub(super) fn check(&mut self, env: &Environment) -> Freshness {
-        let mut freshness = Freshness::Current;
-        for dep in &mut self.deps {
-            match dep.check(env) {
-                Ok(Freshness::Current) => {}
-                Ok(Freshness::Moved) => freshness = Freshness::Moved,
-                Ok(Freshness::Stale) | Err(_) => return Freshness::Stale,
-            }
-        }
-        freshness
+        let threads = if self.deps.len() < MANY { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
+        let share = self.deps.len().div_ceil(threads).max(1);
+        thread::scope(|scope| {
+            let mut shares = self.deps.chunks_mut(share);
+            let mine = shares.next().unwrap_or_default();
+            let others: Vec<_> = shares.map(|deps| scope.spawn(|| check_all(deps, env))).collect();
+            let mine = check_all(mine, env);
+            let theirs = others.into_iter().map(|other| other.join().expect("a look does not panic"));
+            theirs.fold(mine, Freshness::max)
+        })
     }
+}
+
+fn check_all(deps: &mut [Dep], env: &Environment) -> Freshness {
+    let mut freshness = Freshness::Current;
+    for dep in deps {
+        match dep.check(env) {
+            Ok(found @ (Freshness::Current | Freshness::Moved)) => freshness = freshness.max(found),
+            Ok(Freshness::Stale) | Err(_) => return Freshness::Stale,
+        }
+    }
+    freshness
 }
 
 impl Dep {

@@ -92,7 +92,7 @@ fn by_path_alone() -> OFlags {
     return OFlags::RDONLY;
 }
 
-#[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "the fields have other types on other systems")]
+#[expect(clippy::unnecessary_cast, reason = "the fields have other types on other systems")]
 fn stamp_of(stat: &Stat) -> Stamp {
     let time = |seconds: i64, nanoseconds: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
     Stamp {

@@ -9,7 +9,8 @@
 mod build;
 #[cfg(unix)]
 mod compare;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::ffi::CStr;
