@@ -43,6 +43,7 @@ mod selection;
 mod sharing;
 mod signals;
 mod source_dependencies;
+mod standing;
 mod status;
 mod store_loss;
 mod user_bytes;
