@@ -12,6 +12,7 @@ use zen_core::graph::{Request, Selection};
 use zen_core::manifest::resolve::Overrides;
 use zen_core::model::Model;
 use zen_core::process::signals::{Signal, Signals, reraise};
+use zen_core::scan::cores;
 use zen_core::store::local::Access;
 
 use crate::exit::ExitCode;
@@ -85,7 +86,7 @@ impl Prepared {
             Ok(caching) => caching,
             Err(error) => return failed(shell, error),
         };
-        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+        let cores = || cores() as u32;
         let options = Options {
             caching,
             jobs: run.and_then(|run| run.jobs).map_or_else(cores, NonZeroU32::get),

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::thread;
 
@@ -11,6 +10,7 @@ use super::Definitions;
 use crate::digest::{Digest, FieldHasher};
 use crate::manifest::resolve::Overrides;
 use crate::model::{Model, Step};
+use crate::scan::cores;
 use crate::workspace::Workspace;
 
 /// Steps of one piece of the file.
@@ -104,9 +104,8 @@ fn decode(mut bytes: &[u8]) -> Option<Definitions> {
         pieces.push(piece);
         bytes = rest;
     }
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let steps = thread::scope(|scope| {
-        let mut shares = pieces.chunks(pieces.len().div_ceil(cores).max(1));
+        let mut shares = pieces.chunks(pieces.len().div_ceil(if pieces.len() > 1 { cores() } else { 1 }).max(1));
         let read = |pieces: &[&[u8]]| -> Option<Vec<Vec<Step>>> {
             pieces.iter().map(|piece| postcard::from_bytes(piece).ok()).collect()
         };

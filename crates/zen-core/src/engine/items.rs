@@ -71,6 +71,9 @@ pub(super) fn look(
     settled: &HashMap<StepId, Arc<Settled>>,
     steps: &[StepId],
 ) -> Vec<(StepId, View)> {
+    if steps.is_empty() {
+        return Vec::new();
+    }
     let (shared, sets) = interned(world, steps);
     let mut looks = 1;
     loop {

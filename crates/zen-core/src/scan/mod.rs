@@ -15,7 +15,9 @@ pub mod walk;
 
 use std::fs::Metadata;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -27,6 +29,12 @@ use cache::StatCache;
 use ground::Ground;
 use stamp::{Stamp, is_executable};
 use walk::{Kind, Members, Request, Seen, walk, walk_and_note};
+
+/// How many threads can look at once. The system is asked once: it takes as long as stating ten files.
+pub fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
+}
 
 /// Digests of files, remembered by their stat where that is safe.
 pub trait Digests: Sync {

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Write};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use crate::digest::{Digest, FieldHasher};
+use crate::scan::cores;
 
 /// From so many dependencies on, a second thread is worth its start.
 const MANY: usize = 1_000;
@@ -157,7 +157,7 @@ impl<T: Serialize + DeserializeOwned> Memo<T> {
 
     /// Looks at all that the answer depends on; at much by several threads.
     pub(super) fn check(&mut self, env: &Environment) -> Freshness {
-        let threads = if self.deps.len() < MANY { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
+        let threads = if self.deps.len() < MANY { 1 } else { cores() };
         let share = self.deps.len().div_ceil(threads).max(1);
         thread::scope(|scope| {
             let mut shares = self.deps.chunks_mut(share);

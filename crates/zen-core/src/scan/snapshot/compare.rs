@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::{Entry, Folder, HAS_NAMES, IS_IT, NAMES, Snapshot, Standing, THERE};
+use crate::scan::cores;
 use crate::scan::stamp::Stamp;
 
 /// Folders that a thread takes at a time.
@@ -18,8 +19,7 @@ const FEW: usize = 3_000;
 pub(super) fn compare(snapshot: &Snapshot, root: &Path) -> Standing {
     let mut standing = Standing { folders: vec![0; snapshot.folders], entries: vec![false; snapshot.entries] };
     let Ok(root) = File::open(root) else { return standing };
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if snapshot.size() < FEW { 1 } else { cores };
+    let threads = if snapshot.size() < FEW { 1 } else { cores() };
     let next = AtomicUsize::new(0);
     let work = || {
         let mut found = Vec::new();
