@@ -195,7 +195,8 @@ impl<'p> Session<'p> {
     /// What writing met; losing it costs time alone.
     pub fn save(&mut self) -> std::io::Result<()> {
         self.world.known_items.save(&items::all_names(&self.world))?;
-        self.world.scanner.cache.save()
+        let standing = &self.progress.standing;
+        self.world.scanner.cache.save(|used| standing.iter().for_each(|standing| standing.stamps(used)))
     }
 
     /// What is to be said before anything is done.

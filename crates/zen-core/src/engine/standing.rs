@@ -128,6 +128,12 @@ impl Standing {
         Some(&self.parts[*part].head.steps[*index].record)
     }
 
+    /// The stamps of all that what is noted rests on.
+    pub(super) fn stamps(&self, used: &mut dyn FnMut(&Stamp)) {
+        let snapshots = self.parts.iter().flat_map(|part| [&part.inputs, &part.outputs]);
+        snapshots.for_each(|snapshot| snapshot.stamps().for_each(|stamp| used(&stamp)));
+    }
+
     /// Did nobody note in the ledger what zen left since?
     pub(super) fn is_ledger_same(&self, world: &World<'_>) -> bool {
         self.parts.last().is_some_and(|part| world.ledger.is_as_at(&part.head.ledger))

@@ -56,6 +56,11 @@ impl Stamp {
         self.mtime.max(self.ctime)
     }
 
+    /// The file system and the inode.
+    pub fn identity(&self) -> (u64, u64) {
+        (self.dev, self.ino)
+    }
+
     /// May it stand for the content in the stat cache? Not without an inode.
     pub fn is_identity(&self) -> bool {
         self.ino != 0

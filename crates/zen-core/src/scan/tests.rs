@@ -205,7 +205,7 @@ fn the_second_look_reads_nothing() {
     let request = Request { sets: &sets, outputs: &[], left_out: &[] };
     let mut first = Scanner::new(&tree.root, StatCache::open(&file));
     let before = first.observe(request);
-    first.cache.save().unwrap();
+    first.cache.save(|_| {}).unwrap();
     let second = Scanner::new(&tree.root, StatCache::open(&file));
     let walked = second.restate(request);
     assert!(walked.seen.iter().all(|seen| second.cache.get(&seen.stamp).is_some()));

@@ -103,6 +103,14 @@ impl Snapshot {
         self.sets
     }
 
+    /// The stamps of all files.
+    pub fn stamps(&self) -> impl Iterator<Item = Stamp> + '_ {
+        (0..self.entries)
+            .filter_map(|at| self.entry(at))
+            .filter(|entry| entry.flags & THERE != 0)
+            .map(|entry| entry.stamp)
+    }
+
     /// How many files and folders there are to be stated.
     pub fn size(&self) -> usize {
         self.folders + self.entries
