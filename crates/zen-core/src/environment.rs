@@ -183,10 +183,13 @@ fn environment(
 
 /// All that keys and warnings of these steps take from outside, and more: while it is the same, so are they.
 pub fn outer_environment<'s>(outer: &Outer, steps: impl Iterator<Item = &'s Step>, conditions: Conditions) -> Digest {
-    let mut patterns: BTreeSet<&str> = CARGO_KEYED.iter().copied().chain(["RUSTUP_TOOLCHAIN"]).collect();
+    let mut patterns: BTreeSet<&str> = BTreeSet::new();
     let mut named: BTreeSet<String> = BTreeSet::new();
     for step in steps {
         patterns.extend(step.track_env.iter().map(String::as_str));
+        if step.uses_cargo {
+            patterns.extend(CARGO_KEYED.iter().copied().chain(["RUSTUP_TOOLCHAIN"]));
+        }
         if let Command::Shell { script, .. } = &step.command {
             let text = script.text();
             if text.contains('$') {
