@@ -81,7 +81,12 @@ impl<'r, 'w> Loop<'r, 'w> {
             .order
             .iter()
             .any(|step| progress.decided.get(step).is_none_or(|decided| decided.decision != Decision::Fresh));
-        let duration = |step| if any_to_run { world.recorded_duration(step) } else { 0 };
+        let settled = &progress.settled;
+        let duration = |step| match settled.get(&step).and_then(|settled| settled.record.as_ref()) {
+            _ if !any_to_run => 0,
+            Some(record) => record.duration_ms,
+            None => world.recorded_duration(step),
+        };
         let pools = &world.definitions.model.settings.pools;
         let schedule =
             Schedule::new(&world.selection.order, |s| world.upstream(s), duration, world.options.jobs, pools);

@@ -1,7 +1,7 @@
 //! Which contents each output has had in this workspace, numbered in the order in which they came. Kept in a log in the
 //! zen folder; losing it costs the numbers alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -38,6 +38,8 @@ pub struct Version {
 #[derive(Debug)]
 pub(super) struct Versions {
     log: FrameLog,
+    /// The steps that are asked for; `None`: all.
+    only: Option<HashSet<String>>,
     /// Step and output → versions, oldest first.
     pub(super) known: BTreeMap<(String, String), Vec<Version>>,
 }
@@ -48,7 +50,11 @@ impl Versions {
     /// # Errors
     /// What reading met.
     pub(super) fn open(zen_dir: &Path) -> io::Result<Self> {
-        let mut versions = Self { log: FrameLog::open(zen_dir.join(FILE)), known: BTreeMap::new() };
+        Self::read(zen_dir, None)
+    }
+
+    fn read(zen_dir: &Path, only: Option<HashSet<String>>) -> io::Result<Self> {
+        let mut versions = Self { log: FrameLog::open(zen_dir.join(FILE)), only, known: BTreeMap::new() };
         versions.refresh()?;
         Ok(versions)
     }
@@ -59,6 +65,10 @@ impl Versions {
             self.known.clear();
         }
         for frame in changed.frames.into_iter().filter(|frame| frame.kind == VERSION) {
+            let step = || postcard::take_from_bytes::<&str>(self.log.peek(frame)).map_or("", |(step, _)| step);
+            if self.only.as_ref().is_some_and(|only| !only.contains(step())) {
+                continue;
+            }
             // A frame that is damaged, or that another version wrote, says nothing.
             let payload = self.log.payload(frame).map(postcard::from_bytes::<(String, Version)>);
             if let Some(Ok((step, version))) = payload {
@@ -90,6 +100,11 @@ impl Versions {
     }
 
     fn forget_old(&mut self) -> io::Result<()> {
+        if self.only.take().is_some() {
+            self.known.clear();
+            self.log = FrameLog::open(self.log.path());
+            self.refresh()?;
+        }
         let mut payloads = Vec::new();
         for ((step, _), versions) in &mut self.known {
             versions.drain(..versions.len().saturating_sub(KEPT));
@@ -134,7 +149,11 @@ pub(super) fn note(
             found.push((entry.step.clone(), version));
         }
     }
-    if found.is_empty() { Ok(()) } else { Versions::open(&world.zen_dir)?.add(found) }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let steps = found.iter().map(|(step, _)| step.clone()).collect();
+    Versions::read(&world.zen_dir, Some(steps))?.add(found)
 }
 
 #[cfg(test)]
@@ -170,10 +189,13 @@ mod tests {
     fn the_log_does_not_grow_for_ever_and_numbers_go_on() {
         let folder = tempfile::tempdir().unwrap();
         let all = (0..MANY as u32 + 3).map(version).collect::<Vec<_>>();
+        Versions::open(folder.path()).unwrap().add(vec![("p/other".into(), version(1).1)]).unwrap();
         for some in all.chunks(MANY) {
-            Versions::open(folder.path()).unwrap().add(some.to_vec()).unwrap();
+            let only = Some(HashSet::from(["p/s".to_owned()]));
+            Versions::read(folder.path(), only).unwrap().add(some.to_vec()).unwrap();
         }
+        assert_eq!(Versions::open(folder.path()).unwrap().known.len(), 2, "the other step's are there as well");
         let numbers = numbers(folder.path());
-        assert_eq!((numbers.len(), numbers.last()), (KEPT + 3, Some(&(MANY as u32 + 3, MANY as u64 + 2))));
+        assert_eq!((numbers.len(), numbers.last()), (1 + KEPT + 3, Some(&(MANY as u32 + 3, MANY as u64 + 2))));
     }
 }

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::inspect::tree;
-use super::{Own, PlaceError, Places, Replaced, TEMPORARY, failed, make_parent, open_up, relocate, remove_tree, stat};
+use super::{
+    FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, make_parent, open_up, relocate, remove_tree, stat,
+};
 use crate::artifact::{Artifact, Node};
 use crate::digest::Digest;
 use crate::model::{Output, Place};
@@ -165,7 +167,8 @@ impl<'a> Places<'a> {
         replaced: &mut Replaced,
     ) -> Result<(), PlaceError> {
         let found = tree(&old.disk)?.unwrap_or_default();
-        let nodes: Vec<Option<Node>> = found.par_iter().map(|found| self.node(found)).collect::<Result<_, _>>()?;
+        let nodes: Vec<Option<Node>> =
+            found.par_iter().with_min_len(FEW).map(|found| self.node(found)).collect::<Result<_, _>>()?;
         let path_of = |below: &RelPath| old.path.under(below);
         let is_new = |below: &RelPath, node: &Option<Node>| {
             node.as_ref().is_some_and(|node| new.get(&path_of(below)) == Some(&node))
@@ -208,7 +211,7 @@ impl<'a> Places<'a> {
             .filter(|(_, node)| matches!(node, Some(Node::File { .. })))
             .map(|(path, _)| path)
             .collect();
-        files.par_iter().try_for_each(|path| {
+        files.par_iter().with_min_len(FEW).try_for_each(|path| {
             let disk = self.disk(path);
             let Some(metadata) = stat(&disk)? else { return Ok(()) };
             self.digest(&disk, &metadata).map(drop)

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{PlaceError, Places};
+use super::{FEW, PlaceError, Places};
 use crate::artifact::{Artifact, Node};
 use crate::model::{Output, Place};
 use crate::path::RelPath;
@@ -47,7 +47,7 @@ impl Places<'_> {
             .collect();
         let wanted: Vec<_> = files.iter().map(|(_, object)| *object).collect();
         let there = objects.contains(&wanted);
-        files.par_iter().zip(there).filter(|(_, there)| !there).try_for_each(|((path, object), _)| {
+        files.par_iter().with_min_len(FEW).zip(there).filter(|(_, there)| !there).try_for_each(|((path, object), _)| {
             let path = root.under(path);
             let disk = self.disk(&path);
             let put =

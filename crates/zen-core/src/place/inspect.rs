@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{PlaceError, Places, TEMPORARY, failed, stat};
+use super::{FEW, PlaceError, Places, TEMPORARY, failed, stat};
 use crate::artifact::{Artifact, Entry, Node};
 use crate::model::Place;
 use crate::path::{RelPath, path_bytes};
@@ -52,6 +52,7 @@ impl Places<'_> {
         self.check(place, &found)?;
         let entries: Result<_, PlaceError> = found
             .par_iter()
+            .with_min_len(FEW)
             .map(|found| Ok(self.node(found)?.map(|node| Entry { path: found.path.clone(), node })))
             .collect::<Result<Vec<_>, _>>()
             .map(|entries| entries.into_iter().flatten().collect());
@@ -79,6 +80,7 @@ impl Places<'_> {
         self.check(place, found)?;
         found
             .par_iter()
+            .with_min_len(FEW)
             .zip(&artifact.entries)
             .map(|(found, entry)| Ok(self.node(found)?.as_ref() == Some(&entry.node)))
             .try_reduce(|| true, |a, b| Ok(a && b))

@@ -23,6 +23,9 @@ pub use restore::{RestoreError, RestoreReport};
 /// Names that start so are zen's temporary files; no place holds them.
 pub const TEMPORARY: &str = ".zen-tmp-";
 
+/// So many files are seen to by one thread: waking the others takes longer than that.
+const FEW: usize = 16;
+
 /// The workspace as far as places go.
 #[derive(Clone, Copy)]
 pub struct Places<'a> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::inspect::{Found, Seen, one};
-use super::{Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, stat, symlink};
+use super::{FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, stat, symlink};
 use crate::artifact::{Artifact, Entry, Node};
 use crate::digest::Digest;
 use crate::model::Place;
@@ -63,7 +63,8 @@ impl Places<'_> {
         self.refuse(place, artifact)?;
         let root = place.root();
         let found = self.find(place)?.unwrap_or_default();
-        let nodes: Vec<Option<Node>> = found.par_iter().map(|found| self.node(found)).collect::<Result<_, _>>()?;
+        let nodes: Vec<Option<Node>> =
+            found.par_iter().with_min_len(FEW).map(|found| self.node(found)).collect::<Result<_, _>>()?;
         let wanted: BTreeMap<&RelPath, &Node> = artifact.entries.iter().map(|e| (&e.path, &e.node)).collect();
         let present: BTreeMap<&RelPath, Option<&Node>> =
             found.iter().zip(&nodes).map(|(found, node)| (&found.path, node.as_ref())).collect();
@@ -104,7 +105,7 @@ impl Places<'_> {
             report.written += 1;
         }
         let files: Vec<_> = artifact.entries.iter().filter(|entry| staged.files.contains_key(&entry.path)).collect();
-        files.par_iter().try_for_each(|entry| {
+        files.par_iter().with_min_len(FEW).try_for_each(|entry| {
             // So that the stat cache knows them.
             let disk = self.disk(&root.under(&entry.path));
             let Some(metadata) = stat(&disk)? else { return Ok(()) };
@@ -220,7 +221,7 @@ impl Places<'_> {
         let model = fs::File::create(&probe)
             .and_then(|file| file.metadata())
             .map_err(|error| failed(&probe, "written", error))?;
-        files.par_iter().enumerate().try_for_each(|(at, (_, digest, size, executable))| {
+        files.par_iter().with_min_len(FEW).enumerate().try_for_each(|(at, (_, digest, size, executable))| {
             let to = folder.path().join(at.to_string());
             objects.fetch(*digest, *size, &to).map_err(|error| match error {
                 FetchError::Missing(digest) | FetchError::Damaged(digest) => RestoreError::Lost(digest),

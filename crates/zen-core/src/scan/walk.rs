@@ -126,14 +126,23 @@ pub fn walk_and_note(root: &Path, request: Request<'_>) -> Walked {
 
 fn run(walker: Walker<'_>) -> Walked {
     let starts: Vec<&RelPath> = walker.starts.keys().collect();
-    rayon::scope(|scope| {
-        for start in starts {
-            let walker = &walker;
-            scope.spawn(move |scope| walker.start(scope, start));
-        }
-    });
+    if starts.len() > FEW {
+        rayon::scope(|scope| {
+            for start in starts {
+                let walker = &walker;
+                scope.spawn(move |scope| {
+                    walker.start(start, &mut |folder| walker.spawn(scope, folder));
+                });
+            }
+        });
+    } else {
+        walker.from_few(&starts);
+    }
     walker.finish()
 }
+
+/// So many folders are walked by the thread that asks: waking others takes longer than that.
+const FEW: usize = 16;
 
 /// A set that may still find something below the folder at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +158,15 @@ impl Active {
             Self::Pattern { set, .. } | Self::Tree { set, .. } | Self::Exact { set } => set,
         }
     }
+}
+
+/// A folder that is still to be walked.
+struct Folder<'s> {
+    path: RelPath,
+    active: Vec<Active>,
+    /// Declared outputs above it.
+    places: Vec<&'s Place>,
+    chain: Option<Arc<Chain>>,
 }
 
 /// What was found in one folder.
@@ -197,7 +215,9 @@ impl<'a> Walker<'a> {
             }
         }
         let mut places: HashMap<&RelPath, Vec<&Place>> = HashMap::new();
-        for place in request.outputs {
+        // Only package trees ask whose output something is.
+        let has_trees = request.sets.iter().any(|set| matches!(**set, SetSpec::Tree(_)));
+        for place in request.outputs.iter().filter(|_| has_trees) {
             places.entry(place.root()).or_default().push(place);
         }
         let left_out = request.left_out.iter().collect();
@@ -205,7 +225,24 @@ impl<'a> Walker<'a> {
         Self { root, request, starts, left_out, places, matched, batches, above, ground }
     }
 
-    fn start<'s>(&'s self, scope: &rayon::Scope<'s>, start: &RelPath) {
+    /// As long as there is little to do, in this thread; what is left then, in all.
+    fn from_few(&self, starts: &[&RelPath]) {
+        let mut todo = Vec::new();
+        starts.iter().for_each(|start| self.start(start, &mut |folder| todo.push(folder)));
+        for _ in 0..FEW {
+            let Some(folder) = todo.pop() else { return };
+            self.folder(folder, &mut |below| todo.push(below));
+        }
+        if !todo.is_empty() {
+            rayon::scope(|scope| todo.into_iter().for_each(|folder| self.spawn(scope, folder)));
+        }
+    }
+
+    fn spawn<'s>(&'s self, scope: &rayon::Scope<'s>, folder: Folder<'s>) {
+        scope.spawn(move |scope| self.folder(folder, &mut |below| self.spawn(scope, below)));
+    }
+
+    fn start<'s>(&'s self, start: &RelPath, found: &mut dyn FnMut(Folder<'s>)) {
         let mut folders = vec![RelPath::root()];
         for name in start.components() {
             let path = folders.last().map_or_else(RelPath::root, |folder| folder.child(name));
@@ -241,7 +278,7 @@ impl<'a> Walker<'a> {
                 active.extend(here().filter(|active| !matches!(active, Active::Exact { .. })));
                 active.sort_by_key(|active| active.set());
                 places.extend(self.places.get(start).into_iter().flatten());
-                self.folder(scope, start.clone(), active, places, chain);
+                found(Folder { path: start.clone(), active, places, chain });
             }
             Ok(metadata) => {
                 self.note(start, Some(&metadata), || all.clone());
@@ -287,14 +324,8 @@ impl<'a> Walker<'a> {
         active.iter().any(is_tree) || self.starts.get(start).is_some_and(|at| at.iter().any(is_tree))
     }
 
-    fn folder<'s>(
-        &'s self,
-        scope: &rayon::Scope<'s>,
-        folder: RelPath,
-        active: Vec<Active>,
-        places: Vec<&'s Place>,
-        chain: Option<Arc<Chain>>,
-    ) {
+    fn folder<'s>(&'s self, folder: Folder<'s>, found: &mut dyn FnMut(Folder<'s>)) {
+        let Folder { path: folder, active, places, chain } = folder;
         let absolute = folder.to_path(self.root);
         let listing = match std::fs::read_dir(&absolute).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
             Ok(listing) => listing,
@@ -326,8 +357,7 @@ impl<'a> Walker<'a> {
                 if !below.is_empty() {
                     let mut places = places.clone();
                     places.extend(self.places.get(&path).into_iter().flatten());
-                    let chain = chain.clone();
-                    scope.spawn(move |scope| self.folder(scope, path, below, places, chain));
+                    found(Folder { path, active: below, places, chain: chain.clone() });
                 }
             } else {
                 self.leaf(&mut batch, path, &active, &places, chain.as_ref(), || entry.metadata());
