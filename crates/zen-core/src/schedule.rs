@@ -44,6 +44,9 @@ pub struct Schedule {
     upstream: Vec<Vec<usize>>,
     downstream: Vec<Vec<usize>>,
     states: Vec<State>,
+    /// How many are in the hands of a worker, and how many are done.
+    running: usize,
+    done: usize,
     settled: Vec<bool>,
     priority: Vec<u64>,
     /// By descending priority, then order.
@@ -86,6 +89,8 @@ impl Schedule {
             upstream,
             downstream,
             states: vec![State::Waiting; order.len()],
+            running: 0,
+            done: 0,
             settled: vec![false; order.len()],
             priority,
             queue: BTreeSet::new(),
@@ -131,7 +136,7 @@ impl Schedule {
                 continue;
             }
             self.queue.remove(&(std::cmp::Reverse(self.priority[at]), at));
-            self.states[at] = State::Waiting;
+            self.set(at, State::Waiting);
             self.settled[at] = false;
             reset.push(self.order[at]);
             open.extend(self.downstream[at].iter().filter(|down| self.states[**down] != State::Waiting));
@@ -146,7 +151,7 @@ impl Schedule {
     /// The step is to be worked on as soon as there is room.
     pub fn queue(&mut self, step: StepId, demand: Demand) {
         let at = self.at[&step];
-        self.states[at] = State::Queued;
+        self.set(at, State::Queued);
         self.demands[at] = Demand { threads: demand.threads.clamp(1, self.threads), pools: demand.pools };
         self.queue.insert((std::cmp::Reverse(self.priority[at]), at));
     }
@@ -163,7 +168,7 @@ impl Schedule {
         for pool in &self.demands[at].pools {
             *self.pools.entry(pool.clone()).or_insert(1) -= 1;
         }
-        self.states[at] = State::Running;
+        self.set(at, State::Running);
         Some(self.order[at])
     }
 
@@ -175,7 +180,7 @@ impl Schedule {
         if is_queued {
             self.queue.remove(&(std::cmp::Reverse(self.priority[at]), at));
             self.demands[at] = Demand::default();
-            self.states[at] = State::Running;
+            self.set(at, State::Running);
         }
         is_queued
     }
@@ -193,7 +198,7 @@ impl Schedule {
     pub fn give_back(&mut self, step: StepId) {
         let at = self.at[&step];
         self.free_slots(at);
-        self.states[at] = State::Waiting;
+        self.set(at, State::Waiting);
         self.wake(at);
     }
 
@@ -201,7 +206,7 @@ impl Schedule {
     pub fn done(&mut self, step: StepId, outcome: Outcome) {
         let at = self.at[&step];
         self.free_slots(at);
-        self.states[at] = State::Done(outcome);
+        self.set(at, State::Done(outcome));
     }
 
     /// Everything downstream of `step` that waits will never be due: gives those steps, now skipped.
@@ -227,19 +232,27 @@ impl Schedule {
 
     /// Is every step done?
     pub fn is_finished(&self) -> bool {
-        self.states.iter().all(|state| matches!(state, State::Done(_)))
+        self.done == self.states.len()
     }
 
     /// How many steps workers have.
     pub fn running(&self) -> usize {
-        self.states.iter().filter(|state| **state == State::Running).count()
+        self.running
+    }
+
+    fn set(&mut self, at: usize, state: State) {
+        let count = |state: State| (usize::from(state == State::Running), usize::from(matches!(state, State::Done(_))));
+        let (before, after) = (count(self.states[at]), count(state));
+        self.running = self.running + after.0 - before.0;
+        self.done = self.done + after.1 - before.1;
+        self.states[at] = state;
     }
 
     fn skip(&mut self, at: usize) -> bool {
         let can = matches!(self.states[at], State::Waiting | State::Due | State::Queued);
         if can {
             self.queue.remove(&(std::cmp::Reverse(self.priority[at]), at));
-            self.states[at] = State::Done(Outcome::Skipped);
+            self.set(at, State::Done(Outcome::Skipped));
         }
         can
     }
@@ -247,7 +260,7 @@ impl Schedule {
     fn wake(&mut self, at: usize) -> bool {
         let due = self.states[at] == State::Waiting && self.upstream[at].iter().all(|up| self.settled[*up]);
         if due {
-            self.states[at] = State::Due;
+            self.set(at, State::Due);
         }
         due
     }

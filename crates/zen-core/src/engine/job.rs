@@ -21,7 +21,7 @@ use crate::place::{Replaced, RestoreError};
 use crate::process::jobserver::Jobserver;
 use crate::process::{Control, Signal};
 use crate::store::Objects;
-use crate::store::lock::Guard;
+use crate::store::series::Held;
 
 /// What a worker, or a signal, says to the loop.
 pub(super) enum Message {
@@ -34,7 +34,7 @@ pub(super) enum Message {
     /// The outputs of a step that was merely needed are in place now.
     PutBack(StepId),
     /// A key that another process held is free; `None`: it cannot be locked, or is not needed any more.
-    KeyLocked { step: StepId, guard: Option<Guard> },
+    KeyLocked { step: StepId, guard: Option<Held> },
     /// The user wants it to end.
     Signal(Signal),
     /// All hooks have been run.

@@ -9,7 +9,8 @@ use crate::artifact::Key;
 use crate::event::{Event, Listener};
 use crate::path::RelPath;
 use crate::process::{Control, Signal};
-use crate::store::lock::{Guard, Holder, LockError, Locks, Mode, place_locks};
+use crate::store::lock::{Guard, Holder, LockError, Locks, place_locks};
+use crate::store::series::Held;
 
 /// The variable by which a nested `cargo zen` knows the processes of the runs that it runs in: numbers, outermost
 /// first, comma-separated.
@@ -18,7 +19,7 @@ pub(super) const ANCESTORS: &str = "ZEN_ANCESTORS";
 /// An attempt at a key.
 pub(super) enum Tried {
     /// Nobody else produces it.
-    Locked(Guard),
+    Locked(Held),
     /// Somebody does; the text says who.
     Held(String),
     /// There are no locks here: equal work may be done twice.
@@ -91,7 +92,7 @@ pub(super) fn try_key(world: &World<'_>, key: Key) -> Tried {
     if !world.store.is_writable() {
         return Tried::Unavailable;
     }
-    match key_locks(world).try_lock(&key_name(key), &holder(world)) {
+    match world.key_locks.try_lock(&key.to_string(), &holder(world)) {
         Ok(guard) => Tried::Locked(guard),
         // An ancestor waits for this process: it would be waited for in vain. So equal work is done twice, as it is
         // where nothing is to be waited for.
@@ -105,7 +106,7 @@ pub(super) fn try_key(world: &World<'_>, key: Key) -> Tried {
 }
 
 /// Waits until nobody else produces the key; `None` if the run is stopped meanwhile, or there are no locks.
-pub(super) fn wait_key(world: &World<'_>, control: &Control, key: Key) -> Option<Guard> {
+pub(super) fn wait_key(world: &World<'_>, control: &Control, key: Key) -> Option<Held> {
     while control.stopped().is_none() {
         match try_key(world, key) {
             Tried::Locked(guard) => return Some(guard),
@@ -128,14 +129,6 @@ fn pause(signals: Option<&Receiver<Signal>>) -> Option<Signal> {
             None
         }
     }
-}
-
-fn key_locks(world: &World<'_>) -> Locks {
-    Locks::open(world.store.folder().join("locks"))
-}
-
-fn key_name(key: Key) -> [(String, Mode); 1] {
-    [(key.to_string(), Mode::Exclusive)]
 }
 
 fn holder(world: &World<'_>) -> Holder {

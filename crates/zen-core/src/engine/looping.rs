@@ -14,6 +14,7 @@ use super::history::{StepEntry, StepOutcome};
 use super::job::{Ended, Message, Work};
 use super::run::{Failure, millis};
 use super::session::{Progress, World, reused};
+use super::workers::Workers;
 use super::{finish, hooks, locks};
 use crate::artifact::Key;
 use crate::decide::{Decision, Why};
@@ -21,7 +22,7 @@ use crate::event::{Event, Finished, Listener, Outcome};
 use crate::model::StepId;
 use crate::process::{GRACE, Signal};
 use crate::schedule::{Demand, Schedule, State};
-use crate::store::lock::Guard;
+use crate::store::series::Held;
 
 /// How often a step is looked at anew because its inputs moved between the look and the start, before it is run as it is.
 const LOOKS: u32 = 3;
@@ -34,13 +35,16 @@ pub(super) struct Loop<'r, 'w> {
     listener: &'r mut dyn Listener,
     schedule: Schedule,
     sender: Sender<Message>,
+    workers: Workers<'w>,
     /// Locks on the keys that are being produced.
-    keys: HashMap<StepId, Guard>,
+    keys: HashMap<StepId, Held>,
     /// Who produces which key, and who waits for that.
     producing: HashMap<Key, StepId>,
     parked: HashMap<StepId, Vec<StepId>>,
     looks: HashMap<StepId, u32>,
     steps: HashMap<StepId, StepEntry>,
+    /// Where a step stands in the plan.
+    places: HashMap<StepId, usize>,
     /// Cached steps whose outcome is open: put back only if somebody reads them.
     open: Vec<StepId>,
     /// Restores that go on, by their place in the plan, and those that ended but wait for one before them: what is said
@@ -97,11 +101,13 @@ impl<'r, 'w> Loop<'r, 'w> {
             listener,
             schedule,
             sender,
+            workers: Workers::new(),
             keys: HashMap::new(),
             producing: HashMap::new(),
             parked: HashMap::new(),
             looks: HashMap::new(),
             steps: HashMap::new(),
+            places: world.selection.order.iter().copied().zip(0..).collect(),
             open: Vec::new(),
             restoring: BTreeSet::new(),
             restored: BTreeMap::new(),
@@ -136,6 +142,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                 None => self.work.control.stop(Signal::Kill),
             }
         }
+        self.workers.end();
     }
 
     /// The next message; `None` if it is time to kill what does not end.
@@ -196,7 +203,7 @@ impl<'r, 'w> Loop<'r, 'w> {
     }
 
     fn place_in_plan(&self, step: StepId) -> usize {
-        self.world.selection.order.iter().position(|other| *other == step).unwrap_or(usize::MAX)
+        self.places.get(&step).copied().unwrap_or(usize::MAX)
     }
 
     fn no_longer_restoring(&mut self, step: StepId) {

@@ -27,6 +27,7 @@ mod settle;
 mod standing;
 mod upstream;
 mod versions;
+mod workers;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -29,6 +29,7 @@ use crate::scan::stamp::Stamp;
 use crate::scan::walk::{Request, SetSpec};
 use crate::store::Objects;
 use crate::store::local::{Access, LocalStore};
+use crate::store::series::Series;
 use crate::workspace::{Closures, Toolchains};
 
 /// What a step leaves: known from its record, or because it ran.
@@ -86,6 +87,7 @@ pub struct World<'p> {
     pub zen_dir: PathBuf,
     /// The store.
     pub store: LocalStore,
+    pub(super) key_locks: Series,
     pub(super) scanner: Scanner,
     /// What zen left where.
     pub(super) ledger: Ledger,
@@ -175,6 +177,7 @@ impl<'p> Session<'p> {
             in_run: in_run(definitions, selection),
             library: Mutex::default(),
             known_items,
+            key_locks: Series::open(store.folder().join("locks")),
             store,
         };
         let mut warnings: Vec<Diagnostic> = definitions

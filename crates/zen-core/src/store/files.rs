@@ -45,7 +45,7 @@ pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Is `file` still what `path` names?
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

@@ -77,9 +77,21 @@ struct OwnClaim<'a> {
 }
 
 /// Somebody else's claim, and the file that is locked while it stands.
-struct Other {
+pub(super) struct Other {
     claim: Claim,
     life: File,
+}
+
+impl Other {
+    /// Does it hold this lock in a way that excludes `mode`?
+    pub(super) fn holds(&self, name: &str, mode: Mode) -> bool {
+        self.claim.names.get(name).is_some_and(|their| mode.max(*their) == Mode::Exclusive)
+    }
+
+    /// Who it is.
+    pub(super) fn holder(&self) -> &Holder {
+        &self.claim.holder
+    }
 }
 
 impl Locks {
@@ -123,7 +135,7 @@ impl Locks {
     pub fn holder_of(&self, name: &str) -> io::Result<Option<Holder>> {
         std::fs::create_dir_all(&self.dir)?;
         let _registry = files::lock_file(&self.dir.join("registry"))?;
-        let others = self.others()?;
+        let others = self.others_than(None)?;
         Ok(others.into_iter().find(|other| other.claim.names.contains_key(name)).map(|other| other.claim.holder))
     }
 
@@ -135,12 +147,17 @@ impl Locks {
         let Some(_registry) = files::lock_file(&self.dir.join("registry"))? else {
             return Ok(Ok(self.unlocked()));
         };
-        for other in self.others()? {
+        for other in self.others_than(None)? {
             if let Some(name) = conflict(names, &other.claim.names) {
                 return Ok(Err((name, other)));
             }
         }
         self.claim(&OwnClaim { holder, names }).map(Ok)
+    }
+
+    /// A claim to no name yet. The registry must be locked.
+    pub(super) fn claim_nothing(&self, holder: &Holder) -> io::Result<Guard> {
+        self.claim(&OwnClaim { holder, names: &BTreeMap::new() })
     }
 
     fn claim(&self, claim: &OwnClaim<'_>) -> io::Result<Guard> {
@@ -167,14 +184,14 @@ impl Locks {
         Guard { life: None, paths: Vec::new() }
     }
 
-    /// The claims of those that live, sorted by file name. What the dead left is removed. The registry must be locked:
-    /// looking whether somebody lives takes his lock for a moment.
-    fn others(&self) -> io::Result<Vec<Other>> {
+    /// The claims of those that live, but for one's own, sorted by file name. What the dead left is removed. The registry
+    /// must be locked: looking whether somebody lives takes his lock for a moment.
+    pub(super) fn others_than(&self, own: Option<&Guard>) -> io::Result<Vec<Other>> {
         let mut lives: Vec<_> = files::list(&self.dir)?.into_iter().map(|entry| entry.path()).collect();
         lives.retain(|path| path.extension().is_some_and(|extension| extension == "life"));
         lives.sort();
         let mut others = Vec::new();
-        for path in lives {
+        for path in lives.into_iter().filter(|path| own.is_none_or(|own| own.paths.first() != Some(path))) {
             let text = path.with_extension("json");
             let life = match File::open(&path) {
                 Ok(file) => file,
@@ -191,7 +208,7 @@ impl Locks {
                 Err(TryLockError::Error(e)) => return Err(e),
             }
             match std::fs::read(&text) {
-                Ok(text) => others.extend(serde_json::from_slice(&text).ok().map(|claim| Other { claim, life })),
+                Ok(text) => others.extend(read(&text).map(|claim| Other { claim, life })),
                 // It is about to end.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e),
@@ -201,12 +218,33 @@ impl Locks {
     }
 }
 
+/// A claim as it is written: all at once, or with a line for each name that came (`+`) or went (`-`) later.
+fn read(text: &[u8]) -> Option<Claim> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let mut claim: Claim = serde_json::from_slice(lines.next()?).ok()?;
+    for line in lines {
+        match std::str::from_utf8(line).ok()?.split_at_checked(1) {
+            Some(("+", name)) => drop(claim.names.insert(name.to_owned(), Mode::Exclusive)),
+            Some(("-", name)) => drop(claim.names.remove(name)),
+            _ => {}
+        }
+    }
+    Some(claim)
+}
+
 /// Holds locks until it is dropped.
 #[derive(Debug)]
 #[must_use = "the locks are held only as long as this lives"]
 pub struct Guard {
     life: Option<File>,
     paths: Vec<PathBuf>,
+}
+
+impl Guard {
+    /// Where the claim is written; `None` where there are no locks.
+    pub(super) fn text(&self) -> Option<&Path> {
+        self.paths.get(1).map(PathBuf::as_path)
+    }
 }
 
 impl Drop for Guard {

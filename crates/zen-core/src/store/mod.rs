@@ -15,6 +15,7 @@ pub mod log;
 pub mod place;
 
 pub mod records;
+pub mod series;
 
 #[cfg(test)]
 mod testing;

@@ -33,7 +33,7 @@ impl<'w> Loop<'_, 'w> {
             job.along = self.go_along(step);
         }
         let (work, sender) = (self.work, self.sender.clone());
-        scope.spawn(move || {
+        self.workers.give(scope, move || {
             let ended = work.run(&job, &|message| {
                 let _ = sender.send(message);
             });
