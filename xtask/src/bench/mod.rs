@@ -48,10 +48,6 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
             let chosen = scenario::select(&options.scenarios)?;
             let report = measure(root, &options, &chosen, words).map_err(|e| format!("error: {e}"))?;
             print!("{}", report::columns(&report.rows));
-            if let Some(file) = &options.json {
-                let text = serde_json::to_string_pretty(&report).expect("a report has no keys but names");
-                fs::write(file, text + "\n").map_err(|e| format!("error: cannot write {file}: {e}"))?;
-            }
             for line in &report.left_out {
                 println!("left out: {line}");
             }
@@ -85,13 +81,28 @@ fn measure(root: &Path, options: &Options, chosen: &[&scenario::Scenario], words
         let bench = Bench { zen: &zen, options, folder: folder.path().join(one.name), program: &program };
         fs::create_dir_all(&bench.folder)?;
         match (one.run)(&bench) {
-            Ok(Outcome::Rows(rows)) => report.rows.extend(rows),
+            Ok(Outcome::Rows(rows)) => {
+                eprint!("{}", report::columns(&rows));
+                report.rows.extend(rows);
+            }
             Ok(Outcome::LeftOut(why)) => report.left_out.push(why),
-            Err(e) => report.wrong.push(format!("{}: {e}", one.name)),
+            Err(e) => {
+                eprintln!("error: {}: {e}", one.name);
+                report.wrong.push(format!("{}: {e}", one.name));
+            }
         }
         scenario::clear(&bench.folder)?;
+        // After each scenario: all of them take long.
+        if let Some(file) = &options.json {
+            save(&report, file)?;
+        }
     }
     Ok(report)
+}
+
+fn save(report: &Report, file: &str) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(file, text + "\n").map_err(|e| io::Error::other(format!("cannot write {file}: {e}")))
 }
 
 /// The short name of the commit that is checked out, with a mark if files differ from it.

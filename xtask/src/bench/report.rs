@@ -9,7 +9,7 @@ use super::machine::Machine;
 /// All that one call of `cargo xtask bench` found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// When it ended, in UTC: `2026-01-31`.
+    /// On which day it began, in UTC: `2026-01-31`.
     pub(crate) date: String,
     pub(crate) machine: Machine,
     /// How to do it again.

@@ -53,6 +53,9 @@ const SMALL: Size = Size { packages: 10, steps: 4, files: 25 };
 const MEDIUM: Size = Size { packages: 100, steps: 5, files: 100 };
 const LARGE: Size = Size { packages: 1000, steps: 5, files: 20 };
 
+/// How many times more often a short run is measured.
+const MORE: usize = 5;
+
 /// All scenarios, in the order in which they run.
 pub(crate) const ALL: &[Scenario] = &[
     Scenario { name: "start", about: "`cargo-zen zen --version`", run: noop::start },
@@ -134,20 +137,35 @@ impl Bench<'_> {
     /// disturbs its neighbours as well.
     pub(crate) fn in_turn<const N: usize>(
         &self,
-        mut measure: impl FnMut(usize) -> io::Result<[Duration; N]>,
+        measure: impl FnMut(usize) -> io::Result<[Duration; N]>,
     ) -> io::Result<[Vec<Duration>; N]> {
-        let mut samples = [const { Vec::new() }; N];
-        for turn in 0..self.options.repeats {
-            for (all, one) in samples.iter_mut().zip(measure(turn)?) {
-                all.push(one);
-            }
-        }
-        Ok(samples)
+        turns(self.options.repeats, measure)
+    }
+
+    /// The same more often, for what takes milliseconds.
+    pub(crate) fn in_many_turns<const N: usize>(
+        &self,
+        measure: impl FnMut(usize) -> io::Result<[Duration; N]>,
+    ) -> io::Result<[Vec<Duration>; N]> {
+        turns(self.options.repeats * MORE, measure)
     }
 
     fn plan(&self, size: Size, shape: Shape) -> Plan {
         Plan { size: self.divided(size), shape }
     }
+}
+
+fn turns<const N: usize>(
+    turns: usize,
+    mut measure: impl FnMut(usize) -> io::Result<[Duration; N]>,
+) -> io::Result<[Vec<Duration>; N]> {
+    let mut samples = [const { Vec::new() }; N];
+    for turn in 0..turns {
+        for (all, one) in samples.iter_mut().zip(measure(turn)?) {
+            all.push(one);
+        }
+    }
+    Ok(samples)
 }
 
 /// Removes the folder of a scenario and all that is in it.
