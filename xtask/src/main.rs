@@ -10,15 +10,21 @@ const USAGE: &str = "\
 usage: cargo xtask <chore>
 
   tidy    check what the compiler does not: headers, lengths, layers, the map in ARCHITECTURE.md
-  bench [--packages N] [--steps N] [--files N]
-          time the release build on a generated workspace (100 × 5 × 100 files unless told otherwise)";
+  bench [SCENARIO…] [--peers] [--repeats N] [--json FILE] [--big-mib N] [--divide N]
+          measure the release build, with the bare cost of the same work in turn; docs/performance.md says what and how
+  bench --list
+          name the scenarios
+  bench --table FILE
+          print the Markdown table of the figures in FILE, which --json wrote";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["tidy"] => tidy::run(root()),
-        ["bench", options @ ..] => bench::Size::parse(options).and_then(|size| bench::run(root(), size)),
+        ["bench", options @ ..] => bench::run(root(), options),
+        // What the steps of the benchmark run.
+        [bench::WORK, words @ ..] => bench::work(words),
         _ => Err(USAGE.to_owned()),
     };
     match done {

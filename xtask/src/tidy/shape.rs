@@ -19,12 +19,15 @@ const NOT_IN_CORE: &[&str] = &[
     "zen-step-macros",
 ];
 
-/// The engine stands below flags and runtimes. Read from Cargo.lock, where a renamed dependency has its own name.
+/// The engine stands below flags and runtimes. Read from Cargo.lock, where a renamed dependency has its own name; what
+/// only its tests and benches use is no part of it.
 pub(super) fn core_dependencies(files: &Files) -> Vec<Finding> {
     let Some(lock) = text_of(files, "Cargo.lock") else {
         return vec![Finding::new("Cargo.lock", 0, "it is missing: `cargo check` makes it")];
     };
-    let packages = locked(lock);
+    let mut packages = locked(lock);
+    let for_development = only_for_development(text_of(files, "crates/zen-core/Cargo.toml").unwrap_or_default());
+    packages.entry("zen-core").or_default().retain(|dependency| !for_development.contains(dependency));
     let mut found = Vec::new();
     let mut seen = BTreeSet::from(["zen-core"]);
     let mut next = vec!["zen-core"];
@@ -40,6 +43,25 @@ pub(super) fn core_dependencies(files: &Files) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// The names in a manifest's `[dev-dependencies]` that are in no other table of dependencies.
+fn only_for_development(manifest: &str) -> BTreeSet<&str> {
+    let (mut development, mut others) = (BTreeSet::new(), BTreeSet::new());
+    let mut table = "";
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            table = line.trim();
+        } else if table.ends_with("dependencies]") {
+            let name = head_of_key(line);
+            if table.ends_with("dev-dependencies]") { &mut development } else { &mut others }.insert(name);
+        }
+    }
+    development.difference(&others).copied().collect()
+}
+
+fn head_of_key(line: &str) -> &str {
+    line.split(['.', '=', ' ']).next().unwrap_or_default()
 }
 
 /// Name → names of dependencies. Several versions of one name count as one.
@@ -195,6 +217,13 @@ mod tests {
         assert_eq!(found[0].message, "zen-core reaches tokio through middle");
         assert_eq!(core_dependencies(&files(&[("Cargo.lock", &lock("serde"))])), []);
         assert_eq!(core_dependencies(&files(&[])).len(), 1, "no lock is a finding");
+
+        let of = |manifest: &str| {
+            let files = files(&[("Cargo.lock", &lock("tokio")), ("crates/zen-core/Cargo.toml", manifest)]);
+            core_dependencies(&files).len()
+        };
+        assert_eq!(of("[dev-dependencies]\nmiddle.workspace = true\n"), 0, "benches may use what the engine may not");
+        assert_eq!(of("[dependencies]\nmiddle = \"1\"\n[dev-dependencies]\nmiddle = \"1\"\n"), 1, "it is both");
     }
 
     #[test]
