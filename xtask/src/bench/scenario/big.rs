@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use super::super::check::wrong;
@@ -23,6 +24,8 @@ struct Files {
     root: PathBuf,
     input: PathBuf,
     output: PathBuf,
+    /// Where the step leaves a line, beside the workspace.
+    log: PathBuf,
     bytes_out: u64,
     digest: blake3::Hash,
 }
@@ -36,9 +39,15 @@ pub(super) fn big(bench: &Bench<'_>) -> io::Result<Outcome> {
         return Ok(Outcome::LeftOut(format!("big: {} MiB are free, not {}", free / MIB, room / MIB)));
     }
     let files = write(bench, bytes_in, bytes_out)?;
-    let [cold] = bench.in_turn(|_| {
+    let spare = bench.folder.join("spare");
+    let [cold, alone] = bench.in_turn(|_| {
         files.forget()?;
-        Ok([files.run(bench, "big, cold", 1)?])
+        let cold = files.run(bench, "big, cold", 1)?;
+        let mut command = Command::new(bench.program);
+        command.args([WORK, "--big"]).args([&files.log, &spare, &files.input]).arg(bytes_out.to_string());
+        let alone = floors::time_of(&mut command)?;
+        fs::remove_file(&spare)?;
+        Ok([cold, alone])
     })?;
     files.check("big, cold")?;
     files.run(bench, "big, the run after", 0)?;
@@ -52,7 +61,6 @@ pub(super) fn big(bench: &Bench<'_>) -> io::Result<Outcome> {
         how = by;
         Ok([touched, hash])
     })?;
-    let spare = bench.folder.join("copy");
     let [restored, copied] = bench.in_turn(|_| {
         fs::remove_file(&files.output)?;
         let restored = files.run(bench, "big, restored", 0)?;
@@ -63,7 +71,7 @@ pub(super) fn big(bench: &Bench<'_>) -> io::Result<Outcome> {
     })?;
 
     let mut rows = vec![
-        Row::times("big, cold", &cold, Target::None),
+        Row::times("big, cold", &cold, Target::None).beside("the step's command alone", &alone),
         Row::times("big, no-op", &noop, Target::Most(10.0)),
         // 0.8 times the floor's speed.
         Row::times("big, hash", &touched, Target::Times(1.25)).beside(how, &hash),
@@ -144,7 +152,7 @@ fn write(bench: &Bench<'_>, bytes_in: u64, bytes_out: u64) -> io::Result<Files> 
         file.write_all(&chunk)?;
     }
     let digest = work::digest(&input)?;
-    Ok(Files { root, output: package.join("out/big.bin"), input, bytes_out, digest })
+    Ok(Files { root, output: package.join("out/big.bin"), input, log, bytes_out, digest })
 }
 
 fn manifest(program: &Path, log: &Path, bytes_out: u64) -> String {

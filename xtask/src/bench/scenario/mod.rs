@@ -70,21 +70,27 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario { name: "cold-medium", about: "100 × 5 × 100: nothing recorded", run: cold::medium },
     Scenario { name: "trivial-10000", about: "10,000 steps that run `true`: nothing recorded", run: cold::trivial },
     Scenario { name: "big", about: "one step, 4 GiB in and 1 GiB out (`--big-mib`)", run: big::big },
-    Scenario { name: "scale", about: "`status` of 2,000 and 20,000 steps: wide, deep, diamond", run: scale::scale },
+    Scenario { name: "scale-wide", about: "`status` of 2,000 and 20,000 steps: all read the first", run: scale::wide },
+    Scenario { name: "scale-deep", about: "the same of one chain", run: scale::deep },
+    Scenario { name: "scale-diamond", about: "the same of packages that fan out and in", run: scale::diamond },
     Scenario { name: "records", about: "5,000 steps: 100,000 records against 5,000", run: records::records },
 ];
 
-/// The scenarios of these names, in the order of the list; all, if there is no name.
+/// The scenarios of these names, in the order of the list; all, if there is no name. `noop` means all that start with
+/// `noop-`.
 ///
 /// # Errors
 /// The names that are none.
 pub(crate) fn select(names: &[String]) -> Result<Vec<&'static Scenario>, String> {
+    let means = |name: &str, one: &Scenario| {
+        one.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
     let unknown: Vec<&str> =
-        names.iter().filter(|name| ALL.iter().all(|one| one.name != **name)).map(String::as_str).collect();
+        names.iter().map(String::as_str).filter(|name| !ALL.iter().any(|one| means(name, one))).collect();
     if !unknown.is_empty() {
         return Err(format!("error: no scenario {}; `cargo xtask bench --list` names them", unknown.join(", ")));
     }
-    Ok(ALL.iter().filter(|one| names.is_empty() || names.iter().any(|name| name == one.name)).collect())
+    Ok(ALL.iter().filter(|one| names.is_empty() || names.iter().any(|name| means(name, one))).collect())
 }
 
 impl Bench<'_> {
@@ -185,6 +191,8 @@ mod tests {
         assert_eq!(select(&[]).unwrap().len(), ALL.len());
         let two = select(&["right".to_owned(), "start".to_owned()]).unwrap();
         assert_eq!(two.iter().map(|one| one.name).collect::<Vec<_>>(), ["start", "right"], "in the list's order");
+        assert_eq!(select(&["scale".to_owned()]).unwrap().len(), 3, "a family has one name");
+        assert!(select(&["sca".to_owned()]).is_err(), "half a word is none");
         assert!(select(&["rigth".to_owned()]).unwrap_err().contains("no scenario rigth"));
     }
 }
