@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
@@ -407,7 +408,10 @@ impl<'a, 'w> Attempt<'a, 'w> {
             set.insert(name.clone(), value);
         }
         let workspace = &work.world.project.workspace;
-        let mut env = step_environment(&workspace.env, step, &set, work.world.options.conditions).vars;
+        let mut env = match set.is_empty() {
+            true => work.world.environment(self.job.step).vars.clone(),
+            false => step_environment(&workspace.env, step, &set, work.world.options.conditions).vars,
+        };
         let mut params = step.pipeline_params.clone();
         params.extend(step.params.clone());
         let mut inputs = self.input_paths();
@@ -433,8 +437,13 @@ impl<'a, 'w> Attempt<'a, 'w> {
         env.extend(zen_variables(&context));
         let folder = work.context_folder();
         let file = folder.join(format!("{}.json", self.job.step.0));
-        std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::write(&file, zen_context(&context)))
+        let text = zen_context(&context);
+        std::fs::write(&file, &text)
+            .or_else(|error| match error.kind() {
+                // The first step of the run.
+                ErrorKind::NotFound => std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, &text)),
+                _ => Err(error),
+            })
             .map_err(|error| format!("`{}` cannot be written: {error}", file.display()))?;
         env.insert("ZEN_CONTEXT".into(), file.into());
         env.insert(locks::ANCESTORS.into(), locks::with_ours(work.world).into());

@@ -68,7 +68,7 @@ impl Ledger {
     pub(super) fn set(&self, step: &str, entries: BTreeMap<RelPath, Node>) -> io::Result<()> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.refresh()?;
-        if inner.steps.get(step).is_some_and(|known| *known == entries) {
+        if inner.steps.get(step).map_or(entries.is_empty(), |known| *known == entries) {
             return Ok(());
         }
         let payload = postcard::to_stdvec(&(step, &entries)).map_err(io::Error::other)?;

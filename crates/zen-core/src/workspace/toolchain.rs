@@ -102,8 +102,12 @@ impl<'w> Toolchains<'w> {
         }
         let found = found.unwrap_or_else(|| rustc.clone().into());
         let ((_, text), memo) = memo::answer(env, || {
-            let text = self.ask(&rustc, &["-vV"], cwd)?;
-            let sysroot = self.ask(&rustc, &["--print", "sysroot"], cwd)?;
+            // Each takes tens of milliseconds, most of them rustup's.
+            let (text, sysroot) = std::thread::scope(|scope| {
+                let sysroot = scope.spawn(|| self.ask(&rustc, &["--print", "sysroot"], cwd));
+                (self.ask(&rustc, &["-vV"], cwd), sysroot.join().expect("asking does not panic"))
+            });
+            let (text, sysroot) = (text?, sysroot?);
             let subjects = subjects(&found, &folder, Path::new(sysroot.trim()), env);
             Ok::<_, ToolchainError>(((found.clone(), text), subjects))
         })?;
