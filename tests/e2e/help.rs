@@ -98,6 +98,9 @@ fn of_run() {
           --no-wait
               Do not wait for another cargo zen that works on the same places
 
+          --timings
+              Write where the time went, as a page and as a trace
+
           --output <HOW>
               How step output is shown [default: lines]
 

@@ -46,4 +46,5 @@ mod source_dependencies;
 mod standing;
 mod status;
 mod store_loss;
+mod timings;
 mod user_bytes;

@@ -150,6 +150,9 @@ pub(crate) struct Run {
     /// Do not wait for another cargo zen that works on the same places
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// Write where the time went, as a page and as a trace
+    #[arg(long)]
+    pub(crate) timings: bool,
     /// How step output is shown [default: lines]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) output: Option<OutputStyle>,

@@ -217,6 +217,7 @@ impl Listener for Human<'_> {
                 let delay = if delay.is_zero() { String::new() } else { format!(", again in {}", saved(*delay)) };
                 self.shell.status(Verb::Retrying, &format!("{name} (try {attempt}: {failure}{delay})"));
             }
+            Event::Spent(_) => {}
             Event::Finished(finished) => self.finished(finished),
             Event::Warning(diagnostic) => self.shell.line(&diagnose::render(diagnostic, self.sources)),
             Event::Note(text) => self.shell.note(text),

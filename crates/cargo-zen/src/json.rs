@@ -101,7 +101,7 @@ impl<W: Write> Listener for Json<'_, W> {
                 self.line(&json!({ "reason": "step-started", "step": step, "why": reasons(why), "attempt": attempt }));
             }
             // For people alone: programs hear that the step started.
-            Event::TerminalTaken { .. } => {}
+            Event::TerminalTaken { .. } | Event::Spent(_) => {}
             Event::Output { step, bytes } => {
                 let (step, text) = (self.id(*step), String::from_utf8_lossy(bytes));
                 self.line(&json!({ "reason": "step-output", "step": step, "text": text }));

@@ -14,6 +14,7 @@ mod logs;
 mod progress;
 mod run;
 mod shell;
+mod timings;
 mod words;
 
 use std::ffi::OsString;

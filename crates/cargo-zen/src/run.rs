@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU32;
+use std::time::Instant;
 
 use zen_core::decide::Decision;
 use zen_core::engine::{Caching, EngineError, Failure, Options, Session, select};
@@ -21,10 +22,12 @@ use crate::human::{Human, reasons, reused};
 use crate::json::Json;
 use crate::load::{Loaded, report, show};
 use crate::shell::{Shell, Verb, Verbosity};
+use crate::timings::Timings;
 use crate::words::{Names, count};
 
 /// `cargo zen run`
 pub(crate) fn run(global: &Global, flags: &flags::Run, shell: &mut Shell) -> ExitCode {
+    let began = Instant::now();
     let prepared = match Prepared::new(global, &flags.selection, Some(flags), shell) {
         Ok(prepared) => prepared,
         Err(code) => return code,
@@ -36,7 +39,7 @@ pub(crate) fn run(global: &Global, flags: &flags::Run, shell: &mut Shell) -> Exi
         };
     }
     // The process ends here, and the system takes all memory back at once: it is not taken apart piece by piece before.
-    ManuallyDrop::new(prepared).run(global, flags, shell)
+    ManuallyDrop::new(prepared).run(global, flags, began, shell)
 }
 
 /// `cargo zen status`
@@ -138,8 +141,9 @@ impl Prepared {
         written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).err(), shell).map(|()| plan)
     }
 
-    fn run(&self, global: &Global, flags: &flags::Run, shell: &mut Shell) -> ExitCode {
+    fn run(&self, global: &Global, flags: &flags::Run, began: Instant, shell: &mut Shell) -> ExitCode {
         let Loaded { project, definitions, .. } = &self.loaded;
+        let timings = flags.timings.then(|| Timings::new(began.elapsed()));
         let opened = Session::open(project, definitions, &self.selection, &self.options, Access::Write);
         let mut session = match opened {
             Ok(session) => ManuallyDrop::new(session),
@@ -158,10 +162,17 @@ impl Prepared {
         let now = session.world.now;
         let human = Human::new(shell, &names, self.loaded.sources(), self.title(), output, now);
         let json = (global.message_format == MessageFormat::Json).then(|| Json::new(&definitions.model, stdout.lock()));
-        let mut both = Both { human, json };
-        let ran = session.run(&mut both, signals);
-        let broken = both.json.and_then(|json| json.broken);
+        let mut listeners = Listeners { human, json, timings };
+        let ran = session.run(&mut listeners, signals);
+        let Listeners { json, timings, .. } = listeners;
+        let broken = json.and_then(|json| json.broken);
         drop(guard);
+        if let Some(timings) = timings {
+            match timings.write(&session.world.zen_dir.join("timings"), &self.title(), &names) {
+                Ok(page) => shell.note(&format!("where the time went: {}", page.display())),
+                Err(error) => shell.warning(&format!("the timings cannot be written: {error}")),
+            }
+        }
         let ran = match ran {
             Ok(ran) => ran,
             Err(EngineError::Stopped(signal)) => return stopped_by(signal, shell),
@@ -188,14 +199,18 @@ fn stopped_by(signal: Signal, shell: &mut Shell) -> ExitCode {
     ExitCode::StepFailed
 }
 
-/// Events for people, and for programs if they asked.
-struct Both<'a, W: Write> {
+/// Events for people, and for programs and reports if somebody asked.
+struct Listeners<'a, W: Write> {
     human: Human<'a>,
     json: Option<Json<'a, W>>,
+    timings: Option<Timings>,
 }
 
-impl<W: Write> Listener for Both<'_, W> {
+impl<W: Write> Listener for Listeners<'_, W> {
     fn event(&mut self, event: &Event) {
+        if let Some(timings) = &mut self.timings {
+            timings.event(event);
+        }
         if let Some(json) = &mut self.json {
             json.event(event);
         }

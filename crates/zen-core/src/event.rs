@@ -126,6 +126,68 @@ pub struct Summary {
     pub saved: Duration,
 }
 
+/// A part of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Tables and definitions.
+    Load,
+    /// Stating what stood at the end of an earlier run.
+    Stand,
+    /// Listing folders and stating files.
+    Walk,
+    /// Reading files for their digests.
+    Hash,
+    /// Waiting for the places of the run.
+    Lock,
+    /// Keys, records, and whether outputs are in place.
+    Decide,
+    /// A step's outputs are put back.
+    Restore,
+    /// A step's inputs are stated once more, and what it reads of others is put in place.
+    Prepare,
+    /// A step's command, and what cargo builds for it.
+    Run,
+    /// A step's outputs are stored and recorded.
+    Store,
+    /// All outputs are stated once more.
+    Check,
+    /// What the next run can rest on is written down.
+    Note,
+}
+
+impl Part {
+    /// In one word, as it is called in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Stand => "stand",
+            Self::Walk => "walk",
+            Self::Hash => "hash",
+            Self::Lock => "lock",
+            Self::Decide => "decide",
+            Self::Restore => "restore",
+            Self::Prepare => "prepare",
+            Self::Run => "run",
+            Self::Store => "store",
+            Self::Check => "check",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// Where time went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// The step that it was for, if it was for one.
+    pub step: Option<StepId>,
+    /// On what.
+    pub part: Part,
+    /// When that began, since the command began to look at anything.
+    pub from: Duration,
+    /// How long it took.
+    pub took: Duration,
+}
+
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -179,6 +241,8 @@ pub enum Event {
     },
     /// A step ended.
     Finished(Box<Finished>),
+    /// A part of the work is done.
+    Spent(Spent),
     /// Something to say to the user that fails nothing.
     Warning(Diagnostic),
     /// A note: one line, for people.

@@ -13,7 +13,7 @@ use super::session::{Settled, World};
 use crate::artifact::{Artifact, Key, Node, Record, RunId};
 use crate::decide::Why;
 use crate::digest::Digest;
-use crate::event::Event;
+use crate::event::{Event, Part};
 use crate::key;
 use crate::model::{Place, Step, StepId};
 use crate::path::RelPath;
@@ -151,11 +151,16 @@ impl<'w> Work<'w> {
     /// Does the job, to its end.
     pub(super) fn run(&self, job: &Job, say: Say<'_>) -> Ended {
         match &job.task {
-            Task::Restore(record) => match self.put_in_place(job.step, &record.artifacts, false, say) {
-                Ok(_) => Ended::Restored,
-                Err(Stop::Ended(ended)) => ended,
-                Err(Stop::Failed(failure)) => Ended::Failed { failure, end: Box::default() },
-            },
+            Task::Restore(record) => {
+                let from = self.world.begun.elapsed();
+                let put = self.put_in_place(job.step, &record.artifacts, false, say);
+                self.say_spent(job.step, Part::Restore, from, say);
+                match put {
+                    Ok(_) => Ended::Restored,
+                    Err(Stop::Ended(ended)) => ended,
+                    Err(Stop::Failed(failure)) => Ended::Failed { failure, end: Box::default() },
+                }
+            }
             Task::Run { .. } if !job.along.is_empty() => self.execute_batch(job, say),
             Task::Run { key, why, look_no_more } => self.execute(job, key, why, *look_no_more, say),
         }
@@ -167,10 +172,13 @@ impl<'w> Work<'w> {
 
     fn execute(&self, job: &Job, key: &Result<Key, String>, why: &[Why], look_no_more: bool, say: Say<'_>) -> Ended {
         let mut attempt = Attempt::new(self, job, key.clone(), say);
-        let ran = self
-            .put_upstream_in_place(job, say)
-            .and_then(|()| attempt.check_inputs(look_no_more))
-            .and_then(|()| attempt.run(why));
+        let from = self.world.begun.elapsed();
+        let ready = self.put_upstream_in_place(job, say).and_then(|()| attempt.check_inputs(look_no_more));
+        self.say_spent(job.step, Part::Prepare, from, say);
+        let from = self.world.begun.elapsed();
+        let ran = ready.and_then(|()| attempt.run(why));
+        self.say_spent(job.step, Part::Run, from, say);
+        let from = self.world.begun.elapsed();
         let mut end = End {
             exit_code: attempt.exit_code,
             duration: attempt.started.map_or(Duration::ZERO, |started: Instant| started.elapsed()),
@@ -184,10 +192,18 @@ impl<'w> Work<'w> {
             end.log = self.world.store.put_bytes(&attempt.log).ok();
         }
         match ran {
-            Ok(artifacts) => Ended::Ran { settled: Box::new(attempt.commit(artifacts, &end)), end: Box::new(end) },
+            Ok(artifacts) => {
+                let settled = Box::new(attempt.commit(artifacts, &end));
+                self.say_spent(job.step, Part::Store, from, say);
+                Ended::Ran { settled, end: Box::new(end) }
+            }
             Err(Stop::Failed(failure)) => Ended::Failed { failure, end: Box::new(end) },
             Err(Stop::Ended(ended)) => ended,
         }
+    }
+
+    fn say_spent(&self, step: StepId, part: Part, from: Duration, say: Say<'_>) {
+        say(Message::Event(Event::Spent(self.world.spent(Some(step), part, from))));
     }
 
     /// Puts a step's outputs in place, and notes that they are zen's.

@@ -18,7 +18,7 @@ use super::workers::Workers;
 use super::{finish, hooks, locks};
 use crate::artifact::Key;
 use crate::decide::{Decision, Why};
-use crate::event::{Event, Finished, Listener, Outcome};
+use crate::event::{Event, Finished, Listener, Outcome, Part};
 use crate::model::StepId;
 use crate::process::{GRACE, Signal};
 use crate::schedule::{Demand, Schedule, State};
@@ -554,7 +554,9 @@ impl<'r, 'w> Loop<'r, 'w> {
             self.end_cached(step, Outcome::Fresh);
         }
         if self.ran_something && self.stopped.is_none() {
+            let from = self.world.begun.elapsed();
             self.failed_late = finish::check_outputs(self.world, self.progress, &self.steps, self.listener);
+            self.listener.event(&Event::Spent(self.world.spent(None, Part::Check, from)));
         }
         let ended = self.ended.unwrap_or_default();
         Left { steps: self.steps, ended, stopped: self.stopped, failed_late: self.failed_late }

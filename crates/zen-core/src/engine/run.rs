@@ -10,7 +10,7 @@ use super::looping::{Left, Loop};
 use super::session::{Progress, Session, World};
 use super::{EngineError, finish, hooks, locks, versions};
 use crate::diag::Diagnostic;
-use crate::event::{Event, Listener, Summary};
+use crate::event::{Event, Listener, Part, Summary};
 use crate::model::StepId;
 use crate::process::{Control, Signal};
 
@@ -47,7 +47,12 @@ impl Session<'_> {
         for note in std::mem::take(&mut self.notes) {
             listener.event(&Event::Note(note));
         }
+        for spent in std::mem::take(&mut self.spent) {
+            listener.event(&Event::Spent(spent));
+        }
+        let from = self.world.begun.elapsed();
         let places = locks::places(&self.world, listener, signals.as_ref())?;
+        listener.event(&Event::Spent(self.world.spent(None, Part::Lock, from)));
         let mut warn = |problem: Diagnostic| listener.event(&Event::Warning(problem));
         // Somebody else may have worked here while the lock was waited for.
         let _ = self.world.store.records.refresh();
@@ -63,7 +68,9 @@ impl Session<'_> {
             warn(Diagnostic::warning(format!("the history of runs cannot be written ({error}): this run is not kept")));
         }
         let id = id.ok();
+        let from = self.world.begun.elapsed();
         let planned = self.plan();
+        listener.event(&Event::Spent(self.world.spent(None, Part::Decide, from)));
         listener.event(&Event::Planned(planned));
 
         let control = Control::default();
@@ -110,7 +117,9 @@ impl Session<'_> {
         }
         let contexts = work.context_folder();
         drop(in_use);
+        let from = self.world.begun.elapsed();
         finish::tidy_up(self, &contexts, listener);
+        listener.event(&Event::Spent(self.world.spent(None, Part::Note, from)));
         drop(places);
         // After a signal nothing is started any more.
         if stopped.is_none() {

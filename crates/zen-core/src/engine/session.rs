@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::history::History;
 use super::known_items::KnownItems;
@@ -17,7 +17,7 @@ use crate::decide::{Decision, Why};
 use crate::diag::{Diagnostic, Severity, Span};
 use crate::digest::{Digest, FieldHasher};
 use crate::environment::{StepEnvironment, step_environment, undeclared_variables};
-use crate::event::Reused;
+use crate::event::{Part, Reused, Spent};
 use crate::graph::{EdgeKind, Selection};
 use crate::model::{Command, Place, StepId};
 use crate::path::RelPath;
@@ -67,7 +67,7 @@ impl Decided {
 
 /// The production of a record, as events have it.
 pub(super) fn reused(record: &Record) -> Reused {
-    let saved = std::time::Duration::from_millis(record.duration_ms);
+    let saved = Duration::from_millis(record.duration_ms);
     Reused { run: record.run, ended: record.ended, saved }
 }
 
@@ -132,6 +132,8 @@ pub struct Session<'p> {
     pub(super) progress: Progress,
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) notes: Vec<String>,
+    /// Where time went before there was anybody to tell.
+    pub(super) spent: Vec<Spent>,
 }
 
 impl<'p> Session<'p> {
@@ -187,7 +189,7 @@ impl<'p> Session<'p> {
             .cloned()
             .collect();
         warnings.extend(world.store.warning().map(Diagnostic::warning));
-        let mut session = Self { world, progress: Progress::default(), warnings, notes: Vec::new() };
+        let mut session = Self { world, progress: Progress::default(), warnings, notes: Vec::new(), spent: Vec::new() };
         session.look()?;
         Ok(session)
     }
@@ -250,10 +252,18 @@ impl<'p> Session<'p> {
             world.step_sets[id.0 as usize] = OnceLock::from(sets);
         }
         let world = &self.world;
+        let from = world.begun.elapsed();
         let standing = Standing::open(world);
+        self.spent.push(world.spent(None, Part::Stand, from));
         let open: Vec<StepId> = world.selection.order.iter().copied().filter(|id| !standing.has(*id)).collect();
         self.progress.standing = Some(standing);
+        let from = world.begun.elapsed();
         self.progress.views.extend(items::look(world, &self.progress.settled, &open));
+        if let Some(view) = open.first().and_then(|step| self.progress.views.get(step)) {
+            let (walk, hash) = view.seen.took;
+            self.spent.push(Spent { step: None, part: Part::Walk, from, took: walk });
+            self.spent.push(Spent { step: None, part: Part::Hash, from: from + walk, took: hash });
+        }
         self.judge(&open)
     }
 
@@ -326,6 +336,11 @@ impl<'p> Session<'p> {
 }
 
 impl World<'_> {
+    /// What was done from `from` (since [`World::begun`]) until now.
+    pub(super) fn spent(&self, step: Option<StepId>, part: Part, from: Duration) -> Spent {
+        Spent { step, part, from, took: self.begun.elapsed().saturating_sub(from) }
+    }
+
     /// A scan of some sets, by the rules of this workspace.
     pub(super) fn request<'a>(&'a self, sets: &'a [Arc<SetSpec>]) -> Request<'a> {
         Request { sets, outputs: &self.outputs, left_out: &self.left_out }

@@ -18,7 +18,7 @@ use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -133,6 +133,8 @@ pub struct Observation {
     pub ground: Ground,
     /// The clock before anything was looked at.
     pub began: i64,
+    /// How long walking took, and how long reading.
+    pub took: (Duration, Duration),
 }
 
 impl Observation {
@@ -158,8 +160,9 @@ impl Scanner {
 
     /// Finds, states and digests everything that `request` means. Problems are kept with the paths that have them.
     pub fn observe(&self, request: Request<'_>) -> Observation {
-        let began = clock::now();
+        let (began, start) = (clock::now(), Instant::now());
         let walked = walk_and_note(&self.root, request);
+        let walk_took = start.elapsed();
         let (old, young) = self.split_by_age(&walked.seen);
         let hash = |at: &usize| (*at, self.look(&walked.seen[*at], request.left_out));
         let mut fresh: Vec<(usize, Observed)> = old.par_iter().with_min_len(8).map(hash).collect();
@@ -174,7 +177,9 @@ impl Scanner {
             let hashed = fresh.next_if(|(index, _)| *index == at).map(|(_, observed)| observed);
             hashed.unwrap_or_else(|| self.remembered(seen, request.left_out))
         });
-        Observation { entries: entries.collect(), sets: walked.sets, ground: walked.ground, began }
+        let entries = entries.collect();
+        let took = (walk_took, start.elapsed().saturating_sub(walk_took));
+        Observation { entries, sets: walked.sets, ground: walked.ground, began, took }
     }
 
     /// Paths and stamps alone, to tell whether anything of `request` changed since.
