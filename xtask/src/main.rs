@@ -12,6 +12,8 @@ usage: cargo xtask <chore>
   tidy    check what the compiler does not: headers, lengths, layers, the map in ARCHITECTURE.md
   bench [SCENARIO…] [--peers] [--repeats N] [--json FILE] [--big-mib N] [--divide N]
           measure the release build, with the bare cost of the same work in turn; docs/performance.md says what and how
+  counts [--write]
+          count the instructions of a small no-op with valgrind, against xtask/instructions.txt
   bench --list
           name the scenarios
   bench --table FILE
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["tidy"] => tidy::run(root()),
         ["bench", options @ ..] => bench::run(root(), options),
+        ["counts", options @ ..] => bench::counts(root(), options),
         // What the steps of the benchmark run.
         [bench::WORK, words @ ..] => bench::work(words),
         _ => Err(USAGE.to_owned()),

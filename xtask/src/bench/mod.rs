@@ -2,6 +2,7 @@
 //! it in the same run. Asserts nothing about time, which is no property of this code alone; a wrong result is an error.
 
 mod check;
+mod counts;
 mod floors;
 mod machine;
 mod options;
@@ -23,6 +24,7 @@ use report::Report;
 use scenario::{Bench, Outcome};
 use zen::Zen;
 
+pub(crate) use counts::run as counts;
 pub(crate) use work::run as work;
 pub(crate) use workspace::WORK;
 

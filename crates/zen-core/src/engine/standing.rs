@@ -165,15 +165,16 @@ impl Standing {
         if cfg!(not(unix)) {
             return Ok(());
         }
+        let is_open = |step: &&StepId| !progress.stood.contains(*step);
+        let open: Vec<StepId> = world.selection.order.iter().filter(is_open).copied().collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let carried = world.selection.order.len() - open.len();
         let mut making = Making::new(world, progress);
-        let mut carried = 0;
-        for step in &world.selection.order {
-            if progress.stood.contains(step) {
-                carried += 1;
-            } else {
-                // What cannot be noted is decided from its files again.
-                let _ = making.note(*step);
-            }
+        for step in open {
+            // What cannot be noted is decided from its files again.
+            let _ = making.note(step);
         }
         if making.head.steps.is_empty() {
             return Ok(());

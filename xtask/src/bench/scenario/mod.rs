@@ -49,7 +49,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Bench<'_>) -> io::Result<Outcome>,
 }
 
-const SMALL: Size = Size { packages: 10, steps: 4, files: 25 };
+pub(crate) const SMALL: Size = Size { packages: 10, steps: 4, files: 25 };
 const MEDIUM: Size = Size { packages: 100, steps: 5, files: 100 };
 const LARGE: Size = Size { packages: 1000, steps: 5, files: 20 };
 
