@@ -179,13 +179,17 @@ impl Standing {
         if making.head.steps.is_empty() {
             return Ok(());
         }
-        let bytes = encode(&making.finish())?;
+        let bytes = encode(&self.identity, &making.finish())?;
         if carried == 0 {
             return self.replace(&bytes);
         }
         // What is little beside all that stands is put behind it, as long as that is not mostly void by then.
         if bytes.len() as u64 + self.sizes.1 < self.sizes.0 / 2 {
-            return OpenOptions::new().append(true).open(&self.file)?.write_all(&bytes);
+            return match OpenOptions::new().append(true).open(&self.file) {
+                Ok(mut file) => file.write_all(&bytes),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            };
         }
         // The next run notes all anew.
         match fs::remove_file(&self.file) {
@@ -367,21 +371,23 @@ fn selection_name(world: &World<'_>) -> String {
     hasher.finish().to_string()
 }
 
-/// A part: the sizes of its three pieces, the checksum of those, and they.
-fn encode(part: &Part) -> io::Result<Vec<u8>> {
+/// A part: the sizes of its three pieces, the checksum of those, and they. The identity is in the checksum: a part that
+/// came behind those of another, because its run began under other definitions, is not taken for one of them.
+fn encode(identity: &Digest, part: &Part) -> io::Result<Vec<u8>> {
     let head = postcard::to_stdvec(&part.head).map_err(io::Error::other)?;
     let pieces = [&head[..], part.inputs.bytes(), part.outputs.bytes()];
     let mut bytes = Vec::with_capacity(56 + pieces.iter().map(|piece| piece.len()).sum::<usize>());
     for piece in pieces {
         bytes.extend_from_slice(&(piece.len() as u64).to_le_bytes());
     }
-    bytes.extend_from_slice(&checksum(pieces).0);
+    bytes.extend_from_slice(&checksum(identity, pieces).0);
     pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
     Ok(bytes)
 }
 
-fn checksum(pieces: [&[u8]; 3]) -> Digest {
+fn checksum(identity: &Digest, pieces: [&[u8]; 3]) -> Digest {
     let mut hasher = FieldHasher::new("zen standing part 1");
+    hasher.field(&identity.0);
     for piece in pieces {
         hasher.field(piece);
     }
@@ -400,7 +406,7 @@ fn read(path: &Path, identity: &Digest) -> Option<(Vec<Part>, (u64, u64))> {
     }
     let mut left = left.checked_sub(40)?;
     let (mut parts, mut sizes) = (Vec::new(), (0, 0));
-    while let Some((part, size)) = read_part(&mut file, left) {
+    while let Some((part, size)) = read_part(&mut file, identity, left) {
         left -= size;
         *(if parts.is_empty() { &mut sizes.0 } else { &mut sizes.1 }) += size;
         parts.push(part);
@@ -408,7 +414,7 @@ fn read(path: &Path, identity: &Digest) -> Option<(Vec<Part>, (u64, u64))> {
     Some((parts, sizes))
 }
 
-fn read_part(file: &mut File, left: u64) -> Option<(Part, u64)> {
+fn read_part(file: &mut File, identity: &Digest, left: u64) -> Option<(Part, u64)> {
     let mut start = [0; 56];
     file.read_exact(&mut start).ok()?;
     let size = |at: usize| {
@@ -426,7 +432,7 @@ fn read_part(file: &mut File, left: u64) -> Option<(Part, u64)> {
         Some(bytes)
     };
     let (head, inputs, outputs) = (piece(0)?, piece(1)?, piece(2)?);
-    if checksum([&head, &inputs, &outputs]).0 != start[24..] {
+    if checksum(identity, [&head, &inputs, &outputs]).0 != start[24..] {
         return None;
     }
     let head = postcard::from_bytes(&head).ok()?;
@@ -445,4 +451,49 @@ fn forget_oldest(folder: &Path) -> io::Result<()> {
         fs::remove_file(path)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::log::FrameLog;
+
+    fn part() -> Part {
+        let mark = FrameLog::open("none").mark();
+        let head = Head { records: mark.clone(), ledger: mark, used: Timestamp(0), steps: Vec::new() };
+        Part { head, inputs: Builder::default().finish(), outputs: Builder::default().finish() }
+    }
+
+    #[test]
+    fn f_41_a_part_of_other_definitions_and_what_is_damaged_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let (ours, others) = (Digest::of(b"ours"), Digest::of(b"others"));
+        let [one, foreign] = [ours, others].map(|identity| encode(&identity, &part()).unwrap());
+        let start = [&MAGIC[..], &ours.0].concat();
+        let parts = |bytes: &[&[u8]]| {
+            fs::write(&path, bytes.concat()).unwrap();
+            read(&path, &ours).map(|(parts, sizes)| (parts.len(), sizes))
+        };
+        let size = one.len() as u64;
+        assert_eq!(parts(&[&start, &one, &one]), Some((2, (size, size))));
+        assert_eq!(parts(&[&start, &one, &foreign, &one]), Some((1, (size, 0))), "nor what stands behind it");
+        assert_eq!(parts(&[&start, &one, &one[..one.len() - 1]]), Some((1, (size, 0))), "torn");
+        assert_eq!(parts(&[&MAGIC[..], &others.0, &one]), None);
+        for at in 0..one.len() {
+            let mut bytes = one.clone();
+            bytes[at] ^= 1;
+            assert_eq!(parts(&[&start, &bytes]), Some((0, (0, 0))), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn only_so_many_selections_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..3 * KEPT {
+            forget_oldest(folder.path()).unwrap();
+            fs::write(folder.path().join(number.to_string()), "").unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), KEPT);
+    }
 }

@@ -23,7 +23,8 @@ enum Kind {
 
 /// The coarsest tick of a local file system.
 pub const TICK: i64 = 10_000_000;
-const COARSE: i64 = 2_000_000_000;
+/// The tick of one that is not known to be finer.
+pub const COARSE: i64 = 2_000_000_000;
 
 impl Clock {
     /// Probes, where needed, are made in `folder`.

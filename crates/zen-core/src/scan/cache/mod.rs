@@ -85,13 +85,13 @@ impl StatCache {
         };
         let local: Vec<u64> = places.iter().filter_map(local).collect();
         let limit = began.saturating_sub(super::clock::TICK);
-        move |stamp| stamp.is_identity() && local.contains(&stamp.dev) && stamp.newest() < limit
+        move |stamp| stamp.is_identity() && local.contains(&stamp.dev) && is_older(stamp, limit)
     }
 
     /// Remembers a digest, if `stamp` is older than the horizon taken before the first byte was read: else a later
     /// write in the same tick of the clock could hide behind the same stamp.
     pub fn insert(&self, stamp: Stamp, digest: Digest, horizon: i64) {
-        if stamp.is_identity() && stamp.newest() < horizon {
+        if stamp.is_identity() && is_older(&stamp, horizon) {
             let mut new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
             new.insert(stamp.identity(), (stamp, digest));
         }
@@ -141,6 +141,13 @@ impl StatCache {
         self.old = OnceLock::new();
         Ok(())
     }
+}
+
+/// Is a stamp older than `limit`, by as much as its own clock is coarse? A file system that keeps whole seconds, as ext4
+/// with small inodes does, shows itself by the stamp.
+fn is_older(stamp: &Stamp, limit: i64) -> bool {
+    let is_whole = stamp.newest() % 1_000_000_000 == 0;
+    stamp.newest() < if is_whole { limit.saturating_sub(super::clock::COARSE) } else { limit }
 }
 
 impl super::Digests for StatCache {

@@ -20,6 +20,19 @@ fn f_11_an_entry_as_young_as_the_clock_is_not_trusted() {
 }
 
 #[test]
+fn f_11_a_stamp_of_whole_seconds_is_of_a_coarse_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = StatCache::open(&folder.path().join("stat"));
+    let second = 1_000_000_000;
+    for (ino, time, horizon, is_kept) in
+        [(1, 5 * second, 6 * second, false), (2, 5 * second, 8 * second, true), (3, 5 * second + 1, 6 * second, true)]
+    {
+        cache.insert(stamp(ino, time), Digest::of(b"x"), horizon);
+        assert_eq!(cache.get(&stamp(ino, time)).is_some(), is_kept, "{time} before {horizon}");
+    }
+}
+
+#[test]
 fn every_part_of_the_stamp_counts() {
     let folder = tempfile::tempdir().unwrap();
     let mut cache = StatCache::open(&folder.path().join("stat"));
@@ -127,7 +140,7 @@ fn entries_that_nobody_asks_for_are_dropped_in_time() {
     let mut cache = StatCache::open(&path);
     [idle, rested_on].iter().for_each(|stamp| cache.insert(*stamp, Digest::of(b"old"), 1000));
     cache.save(|_| {}).unwrap();
-    for round in 0..=u64::from(IDLE_WRITES) {
+    for round in 1..=u64::from(IDLE_WRITES) + 1 {
         let mut cache = StatCache::open(&path);
         (0..2000).for_each(|n| cache.insert(stamp(100 + n, round as i64), Digest::of(b"new"), 1000));
         cache.save(|used| used(&rested_on)).unwrap();
