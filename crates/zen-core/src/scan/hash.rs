@@ -58,21 +58,35 @@ fn hash_open(file: &mut File, size: u64, buffer: &mut Vec<u8>) -> io::Result<Dig
     }
     let mut hasher = blake3::Hasher::new();
     buffer.resize(SHARED as usize, 0);
-    loop {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match file.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if filled == 0 {
-            return Ok(hasher.finalize().into());
-        }
-        hasher.update_rayon(&buffer[..filled]);
+    let mut next = vec![0; buffer.len()];
+    let mut filled = fill(file, buffer)?;
+    while filled > 0 {
+        // Reading from the page cache takes about as long as hashing does.
+        let hash = || {
+            hasher.update_rayon(&buffer[..filled]);
+        };
+        let (read, ()) = rayon::join(|| fill(file, &mut next), hash);
+        filled = read?;
+        std::mem::swap(buffer, &mut next);
     }
+    Ok(hasher.finalize().into())
+}
+
+/// Reads until the buffer is full or the file ends; gives how much that was.
+///
+/// # Errors
+/// What reading met.
+pub fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::place::{Place, StoreError, mark};
 use super::records::Records;
 use super::{FetchError, Objects};
 use crate::digest::Digest;
-use crate::scan::hash::open_regular;
+use crate::scan::hash::{fill, open_regular};
 
 const CHUNK: usize = 1 << 20;
 /// From here on hashing in parallel is worth it (BLAKE3's own advice).
@@ -367,24 +367,33 @@ impl CopyError {
 }
 
 /// Copies what is left of `from`; gives the digest of what was written, and how much it was.
-fn copy(from: &mut File, to: &mut impl Write) -> Result<(Digest, u64), CopyError> {
+fn copy(from: &mut File, to: &mut (impl Write + Send)) -> Result<(Digest, u64), CopyError> {
     let expected = from.metadata().map_err(CopyError::Read)?.len();
-    let mut buffer = vec![0; usize::try_from(expected).map_or(CHUNK, |len| len.clamp(1, CHUNK))];
+    let length = usize::try_from(expected).map_or(CHUNK, |len| len.clamp(1, CHUNK));
+    let (mut buffer, mut next) = (vec![0; length], vec![0; if expected > CHUNK as u64 { CHUNK } else { 0 }]);
     let mut hasher = blake3::Hasher::new();
     let mut size = 0;
-    loop {
-        let n = files::retry(|| from.read(&mut buffer)).map_err(CopyError::Read)?;
-        if n == 0 {
-            return Ok((hasher.finalize().into(), size));
-        }
-        if n >= PARALLEL {
-            hasher.update_rayon(&buffer[..n])
-        } else {
-            hasher.update(&buffer[..n])
+    let mut n = fill(from, &mut buffer).map_err(CopyError::Read)?;
+    while n > 0 {
+        let mut move_on = || {
+            to.write_all(&buffer[..n]).map_err(CopyError::Write)?;
+            // It may have grown since it was stated.
+            next.resize(next.len().max(1), 0);
+            fill(from, &mut next).map_err(CopyError::Read)
         };
-        to.write_all(&buffer[..n]).map_err(CopyError::Write)?;
         size += n as u64;
+        n = if n < PARALLEL {
+            hasher.update(&buffer[..n]);
+            move_on()?
+        } else {
+            let hash = || {
+                hasher.update_rayon(&buffer[..n]);
+            };
+            rayon::join(move_on, hash).0?
+        };
+        std::mem::swap(&mut buffer, &mut next);
     }
+    Ok((hasher.finalize().into(), size))
 }
 
 /// Size, and whatever else moves when a file is written or replaced.
