@@ -24,6 +24,11 @@ impl Session<'_> {
         let Self { world, progress, .. } = self;
         if let Some(standing) = &mut progress.standing {
             standing.confirm(world);
+            // What stood as far as its inputs go and turns out not to stand: looked at together, as at the start.
+            let is_open = |step: &StepId| !standing.has(*step) && !progress.views.contains_key(step);
+            let open: Vec<StepId> = world.selection.order.iter().copied().filter(is_open).collect();
+            let views = items::look(world, &progress.settled, &open);
+            progress.views.extend(views);
         }
         for step in &world.selection.order {
             if world.upstream(*step).iter().all(|up| progress.settled.contains_key(up)) {

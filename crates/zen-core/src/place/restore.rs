@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::inspect::{Found, Seen, one};
-use super::{FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, stat, symlink};
+use super::{FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, symlink};
 use crate::artifact::{Artifact, Entry, Node};
 use crate::digest::Digest;
 use crate::model::Place;
@@ -104,13 +104,6 @@ impl Places<'_> {
                 .map_err(|error| failed(&disk, "written", error))?;
             report.written += 1;
         }
-        let files: Vec<_> = artifact.entries.iter().filter(|entry| staged.files.contains_key(&entry.path)).collect();
-        files.par_iter().with_min_len(FEW).try_for_each(|entry| {
-            // So that the stat cache knows them.
-            let disk = self.disk(&root.under(&entry.path));
-            let Some(metadata) = stat(&disk)? else { return Ok(()) };
-            self.digest(&disk, &metadata).map(drop)
-        })?;
         Ok(report)
     }
 
