@@ -62,11 +62,12 @@ fn settle(workspace: &Workspace) {
 /// Changes a file so that size and mtime stay.
 fn hide(path: &Path, from: &str, to: &str) {
     assert_eq!(from.len(), to.len());
-    let old = path.metadata().unwrap().modified().unwrap();
-    let text = fs::read_to_string(path).unwrap();
+    let old = path.metadata().and_then(|metadata| metadata.modified()).expect("the file is there");
+    let text = fs::read_to_string(path).expect("it holds text");
     assert!(text.contains(from), "{from} must be in {text}");
-    fs::write(path, text.replacen(from, to, 1)).unwrap();
-    fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    fs::write(path, text.replacen(from, to, 1)).expect("it can be written");
+    let file = fs::File::options().write(true).open(path).expect("it can be opened");
+    file.set_modified(old).expect("its time can be set");
 }
 
 type Lie = fn(&Workspace) -> Outcome;

@@ -92,7 +92,9 @@ mod tests {
         let workers = Workers::new();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                workers.give(scope, || drop(barrier.wait()));
+                workers.give(scope, || {
+                    barrier.wait();
+                });
             }
             workers.end();
         });

@@ -136,7 +136,7 @@ fn run(walker: Walker<'_>) -> Walked {
             }
         });
     } else {
-        walker.from_few(&starts);
+        walker.walk_few(&starts);
     }
     walker.finish()
 }
@@ -226,7 +226,7 @@ impl<'a> Walker<'a> {
     }
 
     /// As long as there is little to do, in this thread; what is left then, in all.
-    fn from_few(&self, starts: &[&RelPath]) {
+    fn walk_few(&self, starts: &[&RelPath]) {
         let mut todo = Vec::new();
         starts.iter().for_each(|start| self.start(start, &mut |folder| todo.push(folder)));
         for _ in 0..FEW {
