@@ -25,7 +25,7 @@ use crate::place::Stated;
 use crate::scan::Observation;
 use crate::scan::cache::boot_id;
 use crate::scan::clock;
-use crate::scan::snapshot::{Builder, Dep, NotNoted, SetsOf, Snapshot, Standing as Stands};
+use crate::scan::snapshot::{Builder, Dep, NotNoted, SetsOf, Snapshot, Stands};
 use crate::scan::stamp::Stamp;
 use crate::scan::walk::SetSpec;
 use crate::store::log::Mark;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
-use super::{Entry, Folder, HAS_NAMES, IS_IT, NAMES, Snapshot, Standing, THERE};
+use super::{Entry, Folder, HAS_NAMES, IS_IT, NAMES, Snapshot, Stands, THERE};
 use crate::scan::cores;
 use crate::scan::stamp::Stamp;
 
@@ -16,8 +16,8 @@ const SHARE: usize = 32;
 /// What is less than this is stated by one thread: another would hardly have started.
 const FEW: usize = 3_000;
 
-pub(super) fn compare(snapshot: &Snapshot, root: &Path) -> Standing {
-    let mut standing = Standing { folders: vec![0; snapshot.folders], entries: vec![false; snapshot.entries] };
+pub(super) fn compare(snapshot: &Snapshot, root: &Path) -> Stands {
+    let mut standing = Stands { folders: vec![0; snapshot.folders], entries: vec![false; snapshot.entries] };
     let Ok(root) = File::open(root) else { return standing };
     let threads = if snapshot.size() < FEW { 1 } else { cores() };
     let next = AtomicUsize::new(0);

@@ -53,7 +53,7 @@ struct Parts {
 
 /// What of a snapshot still stands.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct Stands {
     /// By folder: [`IS_IT`], [`HAS_NAMES`].
     folders: Vec<u8>,
     entries: Vec<bool>,
@@ -98,11 +98,6 @@ impl Snapshot {
         &self.bytes
     }
 
-    /// How many sets there are; they are numbered from 0.
-    pub fn sets(&self) -> usize {
-        self.sets
-    }
-
     /// The stamps of all files.
     pub fn stamps(&self) -> impl Iterator<Item = Stamp> + '_ {
         (0..self.entries)
@@ -118,18 +113,18 @@ impl Snapshot {
 
     /// States everything, by as many threads as there are cores: what stands as it stood?
     #[cfg(unix)]
-    pub fn compare(&self, root: &Path) -> Standing {
+    pub fn compare(&self, root: &Path) -> Stands {
         compare::compare(self, root)
     }
 
     /// What stands as it stood: nothing that could be told here.
     #[cfg(not(unix))]
-    pub fn compare(&self, _root: &Path) -> Standing {
-        Standing { folders: vec![0; self.folders], entries: vec![false; self.entries] }
+    pub fn compare(&self, _root: &Path) -> Stands {
+        Stands { folders: vec![0; self.folders], entries: vec![false; self.entries] }
     }
 
     /// Does all of a set stand as it stood?
-    pub fn stands(&self, standing: &Standing, set: u32) -> bool {
+    pub fn stands(&self, standing: &Stands, set: u32) -> bool {
         let stands = |dep: Dep| match dep {
             Dep::Entry(at) => standing.entries.get(at as usize) == Some(&true),
             Dep::Folder(at) => standing.folders.get(at as usize).is_some_and(|found| found & IS_IT != 0),
@@ -138,8 +133,8 @@ impl Snapshot {
         self.deps(set).is_some_and(|mut deps| deps.all(stands))
     }
 
-    /// What a set rests on; `None` if there is no such set.
-    pub fn deps(&self, set: u32) -> Option<impl Iterator<Item = Dep> + '_> {
+    /// What a set rests on; `None` if there is no such set. Sets are numbered from 0.
+    fn deps(&self, set: u32) -> Option<impl Iterator<Item = Dep> + '_> {
         let set = set as usize;
         if set >= self.sets {
             return None;
