@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::stamp::is_executable;
+use super::stamp::Stamp;
 use super::{Content, Digests, Unusable};
 use crate::artifact::Node;
 use crate::digest::{Digest, FieldHasher};
@@ -59,7 +59,7 @@ impl Linked<'_> {
         let metadata = path.symlink_metadata()?;
         if metadata.is_file() {
             let digest = self.digests.digest(path, &metadata)?;
-            return Ok(Node::File { digest, size: 0, executable: is_executable(&metadata) }.digest());
+            return Ok(Node::File { digest, size: 0, executable: Stamp::of(&metadata).is_executable() }.digest());
         }
         let mut hasher = FieldHasher::new("zen linked 1");
         if metadata.is_symlink() {

@@ -27,7 +27,7 @@ use crate::digest::{Digest, FieldHasher};
 use crate::path::RelPath;
 use cache::StatCache;
 use ground::Ground;
-use stamp::{Stamp, is_executable};
+use stamp::Stamp;
 use walk::{Kind, Members, Request, Seen, walk, walk_and_note};
 
 /// How many threads can look at once. The system is asked once: it takes as long as stating ten files.
@@ -238,10 +238,10 @@ impl Scanner {
         let failed = |kind| Content::Unusable(Unusable::Unreadable { path: seen.path.clone(), kind });
         let mut stamp = seen.stamp;
         let content = match seen.kind {
-            Kind::File { .. } => match self.hash(&path) {
-                Ok((digest, executable, read)) => {
+            Kind::File { .. } => match self.cache.hash(&path, &stamp) {
+                Ok((digest, read)) => {
                     stamp = read;
-                    Content::File { digest, executable }
+                    Content::File { digest, executable: read.is_executable() }
                 }
                 Err(error) => failed(error.kind()),
             },
@@ -250,12 +250,6 @@ impl Scanner {
             Kind::Unreadable(kind) => failed(kind),
         };
         Observed { path: seen.path.clone(), stamp, content }
-    }
-
-    fn hash(&self, path: &Path) -> io::Result<(Digest, bool, Stamp)> {
-        let metadata = path.symlink_metadata()?;
-        let (digest, stamp) = self.cache.hash(path, &Stamp::of(&metadata))?;
-        Ok((digest, is_executable(&metadata), stamp))
     }
 }
 

@@ -56,6 +56,11 @@ impl Stamp {
         self.mtime.max(self.ctime)
     }
 
+    /// Has the file its owner's executable bit? The one part of the mode that counts.
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o100 != 0
+    }
+
     /// The file system and the inode.
     pub fn identity(&self) -> (u64, u64) {
         (self.dev, self.ino)
@@ -70,18 +75,4 @@ impl Stamp {
 #[cfg(unix)]
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
-}
-
-/// Has the file its owner's executable bit? The one part of the mode that counts.
-pub fn is_executable(metadata: &Metadata) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        metadata.permissions().mode() & 0o100 != 0
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        false
-    }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ground::{Ground, Listed, Probed, Stood};
 use super::ignored::Chain;
-use super::stamp::{Stamp, is_executable};
+use super::stamp::Stamp;
 use crate::closure::PackageTree;
 use crate::glob::PathSet;
 use crate::model::Place;
@@ -566,7 +566,7 @@ fn belongs(tree: &PackageTree, place: &Place) -> bool {
 
 fn kind_of(metadata: &Metadata) -> Kind {
     if metadata.is_file() {
-        Kind::File { executable: is_executable(metadata) }
+        Kind::File { executable: Stamp::of(metadata).is_executable() }
     } else if metadata.is_symlink() {
         Kind::Link
     } else {

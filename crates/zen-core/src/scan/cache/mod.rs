@@ -97,15 +97,18 @@ impl StatCache {
         }
     }
 
-    /// Hashes the file at `path` and remembers its digest; gives the stamp that goes with it.
+    /// Hashes the file at `path`, which was stated as `stamp`, and remembers its digest; gives the stamp that goes with it.
     ///
     /// # Errors
     /// As [`hash_file`].
     pub fn hash(&self, path: &Path, stamp: &Stamp) -> io::Result<(Digest, Stamp)> {
         let horizon = self.horizon(stamp, path);
-        let (digest, stamp) = hash_file(path)?;
-        self.insert(stamp, digest, horizon);
-        Ok((digest, stamp))
+        let (digest, read) = hash_file(path)?;
+        // The horizon is that of one file system.
+        if read.dev == stamp.dev {
+            self.insert(read, digest, horizon);
+        }
+        Ok((digest, read))
     }
 
     /// Writes what is new: behind all else if it is little, else the file anew, to a temporary place that is renamed.
