@@ -113,6 +113,25 @@ impl Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
+/// Some of an object's bytes: what is small and made often is stored together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The object.
+    pub object: Digest,
+    /// How many of its bytes come before.
+    pub at: u64,
+    /// How many bytes it is.
+    pub len: u64,
+}
+
+impl Piece {
+    /// The piece of the whole object; `None` if the object is not as long as that.
+    pub fn of<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let at = usize::try_from(self.at).ok()?;
+        bytes.get(at..at.checked_add(usize::try_from(self.len).ok()?)?)
+    }
+}
+
 /// A step succeeded with this key and left these artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -130,8 +149,8 @@ pub struct Record {
     pub duration_ms: u64,
     /// In the order of the definition.
     pub artifacts: Vec<Artifact>,
-    /// The object that holds the key's [explanation](crate::key::Explanation).
-    pub explanation: Digest,
+    /// Where the key's [explanation](crate::key::Explanation) is.
+    pub explanation: Piece,
     /// The object that holds the captured output; `None` if there was none.
     pub log: Option<Digest>,
 }

@@ -181,7 +181,7 @@ pub fn age_text(age: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::{Production, RunId};
+    use crate::artifact::{Piece, Production, RunId};
     use crate::digest::Digest;
 
     fn record(ended: i64) -> Record {
@@ -193,7 +193,7 @@ mod tests {
             ended: Timestamp(ended),
             duration_ms: 5,
             artifacts: Vec::new(),
-            explanation: Digest([0; 32]),
+            explanation: Piece { object: Digest([0; 32]), at: 0, len: 0 },
             log: None,
         }
     }

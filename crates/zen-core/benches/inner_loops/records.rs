@@ -3,7 +3,7 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
-use zen_core::artifact::{Artifact, Entry, Key, Node, Production, Record, RunId, Timestamp};
+use zen_core::artifact::{Artifact, Entry, Key, Node, Piece, Production, Record, RunId, Timestamp};
 use zen_core::digest::Digest;
 use zen_core::path::RelPath;
 use zen_core::store::local::{Access, LocalStore};
@@ -26,7 +26,7 @@ fn record(at: u64) -> Record {
         ended: Timestamp(1_700_000_000_000),
         duration_ms: 5,
         artifacts: vec![Artifact { name: "sum".to_owned(), entries }],
-        explanation: Digest::of(b"explanation"),
+        explanation: Piece { object: Digest::of(b"explanation"), at: 0, len: 11 },
         log: None,
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::build::{self, Built};
+use super::context::Context;
 use super::job::{Ended, Job, Message, Say, Stop, Work, chain};
 use super::locks;
 use super::observe::{self, Stamps, View};
@@ -46,6 +46,8 @@ pub(super) struct Attempt<'a, 'w> {
     pub(super) log: Vec<u8>,
     pub(super) exit_code: Option<i32>,
     pub(super) started: Option<Instant>,
+    /// What `ZEN_CONTEXT` names.
+    context: Option<Context<'a>>,
     /// The other cells that its command works on.
     cells: Vec<CellOfBatch>,
     /// Why what cargo built forbids a record, for those cells as well.
@@ -75,6 +77,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
             log,
             exit_code,
             started,
+            context: None,
             cells: Vec::new(),
             refused_by_build: None,
         }
@@ -399,7 +402,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
         }
     }
 
-    fn environment(&self, values: &Values) -> Result<Outer, String> {
+    fn environment(&mut self, values: &Values) -> Result<Outer, String> {
         let (work, step) = (self.work, self.step);
         let mut set = BTreeMap::new();
         for (name, template) in &step.env {
@@ -435,17 +438,10 @@ impl<'a, 'w> Attempt<'a, 'w> {
             args: step.args.as_deref().unwrap_or_default(),
         };
         env.extend(zen_variables(&context));
-        let folder = work.context_folder();
-        let file = folder.join(format!("{}.json", self.job.step.0));
-        let text = zen_context(&context);
-        std::fs::write(&file, &text)
-            .or_else(|error| match error.kind() {
-                // The first step of the run.
-                ErrorKind::NotFound => std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, &text)),
-                _ => Err(error),
-            })
-            .map_err(|error| format!("`{}` cannot be written: {error}", file.display()))?;
-        env.insert("ZEN_CONTEXT".into(), file.into());
+        let written = work.contexts.lend(&zen_context(&context));
+        let file = written.map_err(|(path, error)| format!("`{}` cannot be written: {error}", path.display()))?;
+        env.insert("ZEN_CONTEXT".into(), file.path().into());
+        self.context = Some(file);
         env.insert(locks::ANCESTORS.into(), locks::with_ours(work.world).into());
         if let Some((name, value)) = work.jobserver.as_ref().map(Jobserver::variable)
             && !step.env.contains_key(name)

@@ -16,7 +16,7 @@ impl Work<'_> {
             if job.step == lead.step {
                 lead_ended = Some(ended);
             } else {
-                say(Message::Ended { step: job.step, ended });
+                say(Message::Ended { step: job.step, ended, spent: Vec::new() });
             }
         };
         let mut ready: Vec<(Attempt<'_, '_>, &[Why])> = Vec::new();
@@ -53,8 +53,7 @@ impl Work<'_> {
                         if at > 0 {
                             attempt.check_afterwards(refused.as_deref());
                         }
-                        let settled = Box::new(attempt.commit(artifacts.clone(), &end));
-                        Ended::Ran { settled, end: Box::new(end) }
+                        attempt.ended(artifacts.clone(), end)
                     }
                     Err(Stop::Failed(failure)) => Ended::Failed { failure: failure.clone(), end: Box::new(end) },
                     // Only what comes before a command starts ends so.

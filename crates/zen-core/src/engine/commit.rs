@@ -1,44 +1,48 @@
-//! After a step succeeded: its objects, its explanation, and last of all its record. What forbids that makes the step
+//! After a step succeeded: its objects, its explanation, and the record that comes last of all. What forbids that makes the step
 //! run again next time, and nothing else.
 
 use super::attempt::Attempt;
-use super::job::End;
+use super::job::{End, Ended};
+use super::recording::Unrecorded;
 use super::run::millis;
 use super::session::Settled;
 use super::settle::explain;
-use crate::artifact::{Artifact, Key, Node, Production, Record, RunId};
+use crate::artifact::{Artifact, Key, Node, Piece, Production, Record, RunId};
 use crate::diag::Diagnostic;
 use crate::digest::Digest;
 use crate::event::Event;
+use crate::model::Step;
 use crate::store::Objects;
 
 impl Attempt<'_, '_> {
-    /// What the step leaves, with its record if it may have one.
-    pub(super) fn commit(&self, artifacts: Vec<Artifact>, end: &End) -> Settled {
-        let production = Production(fresh_identity());
-        let mut settled = Settled { artifacts, production, key: self.key.clone().ok(), record: None, in_place: true };
-        let (Some(key), true) = (settled.key, self.may_record()) else { return settled };
-        let recorded = self.record(key, &settled, end).and_then(|record| {
-            self.compare(&record);
-            let appended = self.work.world.store.records.append(std::slice::from_ref(&record));
-            appended.map(|()| record).map_err(|error| error.to_string())
-        });
-        match recorded {
-            Ok(record) => settled.record = Some(record),
-            Err(why) => self.event(Event::Warning(
-                Diagnostic::warning(format!("step `{}` is not recorded: {why}", self.step.display_id))
-                    .note("its outputs are in place; it runs again next time"),
-            )),
-        }
-        settled
+    /// How a step ended that succeeded.
+    pub(super) fn ended(&self, artifacts: Vec<Artifact>, end: End) -> Ended {
+        let (settled, unrecorded) = self.commit(artifacts, &end);
+        Ended::Ran { settled: Box::new(settled), unrecorded: unrecorded.map(Box::new), end: Box::new(end) }
     }
 
-    fn record(&self, key: Key, settled: &Settled, end: &End) -> Result<Record, String> {
+    /// What the step leaves, and the record that it is to have, if it may have one.
+    fn commit(&self, artifacts: Vec<Artifact>, end: &End) -> (Settled, Option<Unrecorded>) {
+        let production = Production(fresh_identity());
+        let settled = Settled { artifacts, production, key: self.key.clone().ok(), record: None, in_place: true };
+        let (Some(key), true) = (settled.key, self.may_record()) else { return (settled, None) };
+        match self.unrecorded(key, &settled, end) {
+            Ok(unrecorded) => {
+                self.compare(&unrecorded.record);
+                (settled, Some(unrecorded))
+            }
+            Err(why) => {
+                self.event(not_recorded(self.step, &why));
+                (settled, None)
+            }
+        }
+    }
+
+    fn unrecorded(&self, key: Key, settled: &Settled, end: &End) -> Result<Unrecorded, String> {
         let store = &self.work.world.store;
         let explanation = self.job.observed.as_ref().and_then(|observed| explain(self.step, observed));
         let explanation = explanation.ok_or("its key cannot be explained")?;
-        let bytes = postcard::to_stdvec(&explanation).map_err(|error| error.to_string())?;
-        let explanation = store.put_bytes(&bytes).map_err(|error| error.to_string())?;
+        let explanation = postcard::to_stdvec(&explanation).map_err(|error| error.to_string())?;
         let entries = settled.artifacts.iter().flat_map(|artifact| &artifact.entries);
         let files = entries.filter_map(|entry| match entry.node {
             Node::File { digest, size, .. } => Some((digest, size)),
@@ -48,7 +52,7 @@ impl Attempt<'_, '_> {
         if store.contains(&objects).contains(&false) {
             return Err("its outputs could not be stored".to_owned());
         }
-        Ok(Record {
+        let record = Record {
             key,
             production: settled.production,
             step: self.step.display_id.clone(),
@@ -56,9 +60,11 @@ impl Attempt<'_, '_> {
             ended: super::now(),
             duration_ms: millis(end.duration),
             artifacts: settled.artifacts.clone(),
-            explanation,
+            // Known when it is written.
+            explanation: Piece { object: Digest([0; 32]), at: 0, len: 0 },
             log: end.log,
-        })
+        };
+        Ok(Unrecorded { record, explanation })
     }
 
     /// The same key with other bytes: the newest production replaces the record, and that is said.
@@ -76,6 +82,14 @@ impl Attempt<'_, '_> {
             .help("declare what it reads, or fix what varies (time, randomness, order)"),
         ));
     }
+}
+
+/// What is said of a step that succeeded and could not be recorded.
+pub(super) fn not_recorded(step: &Step, why: &str) -> Event {
+    Event::Warning(
+        Diagnostic::warning(format!("step `{}` is not recorded: {why}", step.display_id))
+            .note("its outputs are in place; it runs again next time"),
+    )
 }
 
 fn fresh_identity() -> [u8; 16] {

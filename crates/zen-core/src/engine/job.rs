@@ -1,19 +1,20 @@
 //! One step's work on a worker's thread: put back, or run. Knows no schedule; reports by messages.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
+use super::context::Contexts;
 use super::observe::{Stamps, View};
+use super::recording::Unrecorded;
 use super::session::{Settled, World};
 use crate::artifact::{Artifact, Key, Node, Record, RunId};
 use crate::decide::Why;
 use crate::digest::Digest;
-use crate::event::{Event, Part};
+use crate::event::{Event, Part, Spent};
 use crate::key;
 use crate::model::{Place, Step, StepId};
 use crate::path::RelPath;
@@ -39,8 +40,8 @@ pub(super) enum Message {
     Signal(Signal),
     /// All hooks have been run.
     HooksEnded,
-    /// A job ended.
-    Ended { step: StepId, ended: Ended },
+    /// A job ended, and where its time went.
+    Ended { step: StepId, ended: Ended, spent: Vec<Spent> },
 }
 
 /// How a job ended.
@@ -53,8 +54,8 @@ pub(super) enum Ended {
     UpstreamLost { upstream: StepId, what: String },
     /// Its inputs are no longer those that it was decided on.
     InputsMoved,
-    /// It ran and succeeded.
-    Ran { settled: Box<Settled>, end: Box<End> },
+    /// It ran and succeeded; its record is still to be written, if it is to have one.
+    Ran { settled: Box<Settled>, unrecorded: Option<Box<Unrecorded>>, end: Box<End> },
     /// It ran and did not, or could not be run.
     Failed { failure: String, end: Box<End> },
 }
@@ -112,6 +113,7 @@ pub(super) struct Work<'w> {
     pub(super) stopping: AtomicBool,
     /// Part of the names of what is moved to `replaced/`.
     pub(super) stamp: String,
+    pub(super) contexts: Contexts,
 }
 
 /// What ends a job early.
@@ -140,12 +142,9 @@ impl<'w> Work<'w> {
             Some(run) => format!("run-{run}"),
             None => format!("at-{}", world.now.0),
         };
-        Self { world, run, control, jobserver, in_place: Mutex::default(), stopping: AtomicBool::new(false), stamp }
-    }
-
-    /// Where steps of this run find their `ZEN_CONTEXT`.
-    pub(super) fn context_folder(&self) -> PathBuf {
-        self.world.zen_dir.join("context").join(&self.stamp)
+        let contexts = Contexts::new(world.zen_dir.join("context").join(&stamp));
+        let (in_place, stopping) = (Mutex::default(), AtomicBool::new(false));
+        Self { world, run, control, jobserver, in_place, stopping, stamp, contexts }
     }
 
     /// Does the job, to its end.
@@ -193,9 +192,9 @@ impl<'w> Work<'w> {
         }
         match ran {
             Ok(artifacts) => {
-                let settled = Box::new(attempt.commit(artifacts, &end));
+                let ended = attempt.ended(artifacts, end);
                 self.say_spent(job.step, Part::Store, from, say);
-                Ended::Ran { settled, end: Box::new(end) }
+                ended
             }
             Err(Stop::Failed(failure)) => Ended::Failed { failure, end: Box::new(end) },
             Err(Stop::Ended(ended)) => ended,

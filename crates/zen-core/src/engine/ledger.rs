@@ -61,16 +61,17 @@ impl Ledger {
         inner.steps.values().any(|entries| entries.get(path) == Some(node))
     }
 
-    /// From now on these, and only these, are what zen left for `step`.
+    /// From now on these, and only these, are what zen left for `step`. Whoever asks holds the locks on its places, so
+    /// that what is known of it is what was last noted.
     ///
     /// # Errors
     /// What writing met.
     pub(super) fn set(&self, step: &str, entries: BTreeMap<RelPath, Node>) -> io::Result<()> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.refresh()?;
+        let mut inner = self.read();
         if inner.steps.get(step).map_or(entries.is_empty(), |known| *known == entries) {
             return Ok(());
         }
+        inner.refresh()?;
         let payload = postcard::to_stdvec(&(step, &entries)).map_err(io::Error::other)?;
         inner.log.append(&[(LEFT, &payload)])?;
         inner.put(step.to_owned(), entries);

@@ -10,8 +10,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
+use super::commit::not_recorded;
 use super::history::{StepEntry, StepOutcome};
 use super::job::{Ended, Message, Work};
+use super::recording::Recording;
 use super::run::{Failure, millis};
 use super::session::{Progress, World, reused};
 use super::workers::Workers;
@@ -38,8 +40,10 @@ pub(super) struct Loop<'r, 'w> {
     workers: Workers<'w>,
     /// Locks on the keys that are being produced.
     keys: HashMap<StepId, Held>,
+    recording: Recording,
     /// Who produces which key, and who waits for that.
     producing: HashMap<Key, StepId>,
+    produces: HashMap<StepId, Key>,
     parked: HashMap<StepId, Vec<StepId>>,
     looks: HashMap<StepId, u32>,
     steps: HashMap<StepId, StepEntry>,
@@ -103,7 +107,9 @@ impl<'r, 'w> Loop<'r, 'w> {
             sender,
             workers: Workers::new(),
             keys: HashMap::new(),
+            recording: Recording::default(),
             producing: HashMap::new(),
+            produces: HashMap::new(),
             parked: HashMap::new(),
             looks: HashMap::new(),
             steps: HashMap::new(),
@@ -142,19 +148,27 @@ impl<'r, 'w> Loop<'r, 'w> {
                 None => self.work.control.stop(Signal::Kill),
             }
         }
+        self.write_records();
         self.workers.end();
     }
 
-    /// The next message; `None` if it is time to kill what does not end.
+    /// The next message; `None` if it is time to kill what does not end. Writes the records that waited long enough.
     fn receive(&mut self, messages: &Receiver<Message>) -> Option<Message> {
-        let Some(at) = self.kill_at else {
-            return Some(messages.recv().expect("the loop itself holds a sender"));
-        };
-        match messages.recv_timeout(at.saturating_duration_since(Instant::now())) {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                self.kill_at = None;
-                None
+        loop {
+            if self.recording.due().is_some_and(|due| due <= Instant::now()) {
+                self.write_records();
+            }
+            let due = self.recording.due();
+            let Some(at) = due.into_iter().chain(self.kill_at).min() else {
+                return Some(messages.recv().expect("the loop itself holds a sender"));
+            };
+            match messages.recv_timeout(at.saturating_duration_since(Instant::now())) {
+                Ok(message) => return Some(message),
+                Err(_) if due == Some(at) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    self.kill_at = None;
+                    return None;
+                }
             }
         }
     }
@@ -257,6 +271,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                 return;
             }
             self.producing.insert(*key, step);
+            self.produces.insert(step, *key);
             if !self.keys.contains_key(&step) {
                 match locks::try_key(self.world, *key) {
                     locks::Tried::Locked(guard) => {
@@ -326,7 +341,10 @@ impl<'r, 'w> Loop<'r, 'w> {
             Message::Signal(signal) => self.signal(signal),
             // They are run when this loop has ended.
             Message::HooksEnded => {}
-            Message::Ended { step, ended } => self.ended(scope, step, ended),
+            Message::Ended { step, ended, spent } => {
+                spent.into_iter().for_each(|spent| self.listener.event(&Event::Spent(spent)));
+                self.ended(scope, step, ended);
+            }
         }
     }
 
@@ -376,8 +394,11 @@ impl<'r, 'w> Loop<'r, 'w> {
                 let woken = self.decide_again(step);
                 self.take_up(scope, woken);
             }
-            Ended::Ran { settled, end } => {
+            Ended::Ran { settled, unrecorded, end } => {
                 self.ran_something = true;
+                if let Some(unrecorded) = unrecorded {
+                    self.recording.add(step, *unrecorded);
+                }
                 let settled = Arc::new(*settled);
                 let finished = Finished {
                     step,
@@ -436,10 +457,30 @@ impl<'r, 'w> Loop<'r, 'w> {
         }
     }
 
+    /// Writes the records that wait, and frees the keys that they were held for.
+    fn write_records(&mut self) {
+        for (step, written) in self.recording.write(&self.world.store) {
+            self.keys.remove(&step);
+            match (written, self.progress.settled.get_mut(&step)) {
+                (Ok(record), Some(settled)) if settled.production == record.production => {
+                    Arc::make_mut(settled).record = Some(record);
+                }
+                (Ok(_), _) => {}
+                (Err(why), _) => self.listener.event(&not_recorded(self.world.definitions.model.step(step), &why)),
+            }
+        }
+    }
+
     /// Frees the step's key; gives those that waited for it here.
     fn release(&mut self, step: StepId) -> Vec<StepId> {
-        self.keys.remove(&step);
-        self.producing.retain(|_, producer| *producer != step);
+        if self.recording.has(step) && self.parked.contains_key(&step) {
+            self.write_records();
+        }
+        // Others may have the key when its record is written.
+        if !self.recording.has(step) {
+            self.keys.remove(&step);
+        }
+        self.no_longer_produces(step);
         let parked = self.parked.remove(&step).unwrap_or_default();
         parked.iter().for_each(|parked| {
             self.progress.decided.remove(parked);
@@ -447,8 +488,16 @@ impl<'r, 'w> Loop<'r, 'w> {
         parked
     }
 
+    fn no_longer_produces(&mut self, step: StepId) {
+        if let Some(key) = self.produces.remove(&step)
+            && self.producing.get(&key) == Some(&step)
+        {
+            self.producing.remove(&key);
+        }
+    }
+
     fn decide_again(&mut self, step: StepId) -> Vec<StepId> {
-        self.producing.retain(|_, producer| *producer != step);
+        self.no_longer_produces(step);
         self.progress.decided.remove(&step);
         self.progress.decide_step(self.world, step);
         if self.progress.decided[&step].decision != Decision::Run {
@@ -469,7 +518,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             self.progress.decided.remove(&reset);
             // It may get another key now.
             self.keys.remove(&reset);
-            self.producing.retain(|_, producer| *producer != reset);
+            self.no_longer_produces(reset);
         }
         self.progress.decide_step(self.world, step);
         if let Some(decided) = self.progress.decided.get_mut(&step) {

@@ -115,7 +115,7 @@ impl Session<'_> {
                 listener.event(&Event::Warning(Diagnostic::warning(text)));
             }
         }
-        let contexts = work.context_folder();
+        let contexts = work.contexts.folder().to_owned();
         drop(in_use);
         let from = self.world.begun.elapsed();
         finish::tidy_up(self, &contexts, listener);

@@ -278,7 +278,8 @@ impl World<'_> {
 
 /// What a record was made from, if the store still has it.
 pub(super) fn explanation_of(store: &dyn Objects, record: &Record) -> Option<Explanation> {
-    postcard::from_bytes(&store.read(record.explanation).ok()?).ok()
+    let bytes = store.read(record.explanation.object).ok()?;
+    postcard::from_bytes(record.explanation.of(&bytes)?).ok()
 }
 
 /// The explanation of a key; `None` where there is no key.

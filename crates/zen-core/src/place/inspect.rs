@@ -9,7 +9,7 @@ use super::{FEW, PlaceError, Places, TEMPORARY, failed, stat};
 use crate::artifact::{Artifact, Entry, Node};
 use crate::model::Place;
 use crate::path::{RelPath, path_bytes};
-use crate::scan::stamp::{Stamp, is_executable};
+use crate::scan::stamp::Stamp;
 
 /// Something found at a place.
 pub(super) struct Found {
@@ -166,7 +166,7 @@ impl Places<'_> {
             Seen::File(metadata) => Some(Node::File {
                 digest: self.digest(&found.disk, metadata)?,
                 size: metadata.len(),
-                executable: is_executable(metadata),
+                executable: Stamp::of(metadata).is_executable(),
             }),
             Seen::Link(target) => Some(Node::Link { target: target.clone() }),
             Seen::Folder(_) => Some(Node::Folder),
@@ -180,7 +180,7 @@ impl Seen {
     pub(super) fn may_be(&self, node: &Node) -> bool {
         match (self, node) {
             (Self::File(metadata), Node::File { size, executable: x, .. }) => {
-                metadata.len() == *size && (is_executable(metadata) == *x || cfg!(not(unix)))
+                metadata.len() == *size && (Stamp::of(metadata).is_executable() == *x || cfg!(not(unix)))
             }
             (Self::Link(is), Node::Link { target }) => is == target,
             (Self::Folder(_), Node::Folder) => true,

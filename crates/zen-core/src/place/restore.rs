@@ -1,7 +1,7 @@
 //! Puts an artifact back: everything is fetched first, then put in place by rename. Knows not why.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -205,35 +205,67 @@ impl Places<'_> {
         let disk = self.disk(place.root());
         let above = usize::from(matches!(place, Place::Path { .. }));
         let beside = disk.ancestors().skip(above).find(|above| above.is_dir()).unwrap_or(self.root);
-        let folder = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .tempdir_in(beside)
-            .map_err(|error| failed(beside, "written to", error))?;
-        // Says what mode and which time a file gets that is made now.
-        let probe = folder.path().join("probe");
-        let model = fs::File::create(&probe)
-            .and_then(|file| file.metadata())
-            .map_err(|error| failed(&probe, "written", error))?;
-        files.par_iter().with_min_len(FEW).enumerate().try_for_each(|(at, (_, digest, size, executable))| {
+        let fetch = |(_, digest, size, executable): &(&RelPath, Digest, u64, bool), to: &Path| {
+            objects.fetch(*digest, *size, to)?;
+            settle(to, *executable).map_err(|error| {
+                let _ = fs::remove_file(to);
+                FetchError::Io(error)
+            })
+        };
+        let mut temporary = tempfile::Builder::new();
+        temporary.prefix(TEMPORARY);
+        if let [file] = &files[..] {
+            let mut lost = None;
+            let made = temporary.make_in(beside, |to| {
+                fetch(file, to).map_err(|error| match error {
+                    FetchError::Io(error) => error,
+                    FetchError::Missing(digest) | FetchError::Damaged(digest) => {
+                        lost = Some(digest);
+                        std::io::ErrorKind::NotFound.into()
+                    }
+                })
+            });
+            return match (made, lost) {
+                (Ok(made), _) => Ok(Staged::One(file.0.clone(), made.into_temp_path())),
+                (Err(_), Some(digest)) => Err(RestoreError::Lost(digest)),
+                (Err(error), None) => Err(failed(beside, "written to", error).into()),
+            };
+        }
+        let folder = temporary.tempdir_in(beside).map_err(|error| failed(beside, "written to", error))?;
+        files.par_iter().with_min_len(FEW).enumerate().try_for_each(|(at, file)| {
             let to = folder.path().join(at.to_string());
-            objects.fetch(*digest, *size, &to).map_err(|error| match error {
+            fetch(file, &to).map_err(|error| match error {
                 FetchError::Missing(digest) | FetchError::Damaged(digest) => RestoreError::Lost(digest),
                 FetchError::Io(error) => failed(&to, "written", error).into(),
-            })?;
-            settle(&to, &model, *executable).map_err(|error| failed(&to, "written", error))?;
-            Ok::<_, RestoreError>(())
+            })
         })?;
         let staged =
             files.iter().enumerate().map(|(at, (path, ..))| ((*path).clone(), folder.path().join(at.to_string())));
-        Ok(Staged { files: staged.collect(), _folder: Some(folder) })
+        Ok(Staged::Many { files: staged.collect(), _folder: folder })
     }
 }
 
 /// Files that wait for their rename. Dropped, they are removed.
 #[derive(Default)]
-struct Staged {
-    files: BTreeMap<RelPath, PathBuf>,
-    _folder: Option<tempfile::TempDir>,
+enum Staged {
+    #[default]
+    None,
+    One(RelPath, tempfile::TempPath),
+    Many {
+        files: BTreeMap<RelPath, PathBuf>,
+        _folder: tempfile::TempDir,
+    },
+}
+
+impl Staged {
+    /// Where the file for `path` waits.
+    fn file(&self, path: &RelPath) -> Option<&Path> {
+        match self {
+            Self::One(of, file) if of == path => Some(file),
+            Self::None | Self::One(..) => None,
+            Self::Many { files, .. } => files.get(path).map(PathBuf::as_path),
+        }
+    }
 }
 
 /// Is what was found to stay where it is, as it is?
@@ -251,30 +283,22 @@ fn put(entry: &Entry, disk: &Path, staged: &Staged, makes_folders: bool) -> std:
     match &entry.node {
         Node::Folder => fs::create_dir(disk),
         Node::Link { target } => symlink(&bytes_path(target), disk),
-        Node::File { .. } => match staged.files.get(&entry.path) {
+        Node::File { .. } => match staged.file(&entry.path) {
             Some(from) => fs::rename(from, disk),
             None => Err(std::io::ErrorKind::NotFound.into()),
         },
     }
 }
 
-/// Mode by umask and the executable bit; the mtime of now, also where a reflink brought the object's along.
-fn settle(file: &Path, model: &Metadata, executable: bool) -> std::io::Result<()> {
-    let metadata = fs::symlink_metadata(file)?;
-    if metadata.modified()? < model.modified()? {
-        // Windows wants the right to write for that, Unix only the owner.
-        fs::File::options().read(true).write(cfg!(windows)).open(file)?.set_modified(model.modified()?)?;
-    }
+/// A file that was just made has its mode by the umask: adds the executable bit, for all who may read it.
+fn settle(file: &Path, executable: bool) -> std::io::Result<()> {
     #[cfg(unix)]
-    {
+    if executable {
         use std::os::unix::fs::PermissionsExt;
-        let plain = model.permissions().mode() & 0o777;
-        let mode = if executable { plain | (plain & 0o444) >> 2 } else { plain };
-        if metadata.permissions().mode() & 0o7777 != mode {
-            fs::set_permissions(file, PermissionsExt::from_mode(mode))?;
-        }
+        let plain = fs::symlink_metadata(file)?.permissions().mode() & 0o777;
+        fs::set_permissions(file, PermissionsExt::from_mode(plain | (plain & 0o444) >> 2))?;
     }
     #[cfg(not(unix))]
-    let _ = executable;
+    let _ = (file, executable);
     Ok(())
 }

@@ -151,7 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::artifact::{Key, Production, RunId, Timestamp};
+    use crate::artifact::{Key, Piece, Production, RunId, Timestamp};
     use crate::digest::Digest;
 
     fn file(path: &[u8]) -> Entry {
@@ -174,7 +174,7 @@ mod tests {
             ended: Timestamp(0),
             duration_ms: 0,
             artifacts,
-            explanation: Digest([2; 32]),
+            explanation: Piece { object: Digest([2; 32]), at: 0, len: 0 },
             log: None,
         }
     }

@@ -65,7 +65,7 @@ pub fn objects_of(record: &Record) -> impl Iterator<Item = Digest> {
         Node::File { digest, .. } => Some(digest),
         _ => None,
     });
-    files.chain([record.explanation]).chain(record.log)
+    files.chain([record.explanation.object]).chain(record.log)
 }
 
 impl LocalStore {

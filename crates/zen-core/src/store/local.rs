@@ -241,7 +241,9 @@ impl LocalStore {
     }
 
     fn fetch_into(&self, digest: Digest, size: u64, object: &mut File, target: &mut File) -> Result<(), FetchError> {
+        let new = target.metadata()?;
         let (found, copied) = if self.reflinked(object, target) {
+            be_like(target, &new)?;
             target.rewind()?;
             copy(target, &mut io::sink())
         } else {
@@ -394,6 +396,18 @@ fn copy(from: &mut File, to: &mut (impl Write + Send)) -> Result<(Digest, u64), 
         std::mem::swap(&mut buffer, &mut next);
     }
     Ok((hasher.finalize().into(), size))
+}
+
+/// Takes away what a reflink may have brought along of the object: its mode and its time.
+pub(super) fn be_like(file: &File, new: &Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    if now.permissions() != new.permissions() {
+        file.set_permissions(new.permissions())?;
+    }
+    if now.modified()? < new.modified()? {
+        file.set_modified(new.modified()?)?;
+    }
+    Ok(())
 }
 
 /// Size, and whatever else moves when a file is written or replaced.

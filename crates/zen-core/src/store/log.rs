@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use crate::scan::stamp::Stamp;
 
 const MAGIC: [u8; 4] = [0xf5, b'z', b'n', 0x1a];
 /// Magic 4, kind 4, length 4, checksum of the payload 16, checksum of the header 8.
@@ -69,12 +70,14 @@ pub struct FrameLog {
     path: PathBuf,
     /// The file up to the end of its last whole frame.
     bytes: Vec<u8>,
+    /// How the file stood before it was last read.
+    stamp: Option<Stamp>,
 }
 
 impl FrameLog {
     /// The log at `path`, which need not exist. Reads nothing yet.
     pub fn open(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), bytes: Vec::new() }
+        Self { path: path.into(), bytes: Vec::new(), stamp: None }
     }
 
     /// Where it lies.
@@ -120,10 +123,15 @@ impl FrameLog {
     /// # Errors
     /// What reading met.
     pub fn refresh(&mut self) -> io::Result<Changed> {
+        let now = std::fs::symlink_metadata(&self.path).ok().map(|metadata| Stamp::of(&metadata));
+        if now.is_some_and(|now| now.is_identity() && now.size == self.size()) && now == self.stamp {
+            return Ok(Changed::default());
+        }
         match File::open(&self.path) {
             Ok(mut file) => self.read_on(&mut file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.bytes.clear();
+                self.stamp = None;
                 Ok(Changed { reset: true, frames: Vec::new() })
             }
             Err(e) => Err(e),
@@ -170,7 +178,9 @@ impl FrameLog {
     fn read_on(&mut self, file: &mut File) -> io::Result<Changed> {
         let known = self.bytes.len().min(IDENTITY);
         let mut identity = [0; IDENTITY];
-        let same = file.metadata()?.len() >= self.size() && {
+        let stamp = Stamp::of(&file.metadata()?);
+        self.stamp = Some(stamp);
+        let same = stamp.size >= self.size() && {
             file.read_exact(&mut identity[..known])?;
             identity[..known] == self.bytes[..known]
         };
@@ -218,7 +228,9 @@ impl Writer<'_> {
         let end = self.log.bytes.len();
         let grown = append_to(&mut self.log.bytes, frames).and_then(|()| {
             self.file.seek(SeekFrom::Start(end as u64))?;
-            self.file.write_all(&self.log.bytes[end..])
+            self.file.write_all(&self.log.bytes[end..])?;
+            self.log.stamp = Some(Stamp::of(&self.file.metadata()?));
+            Ok(())
         });
         if let Err(e) = grown {
             self.log.bytes.truncate(end);
@@ -245,6 +257,7 @@ impl Writer<'_> {
         drop(file);
         std::fs::rename(&path, &self.log.path)?;
         self.log.bytes = bytes;
+        self.log.stamp = None;
         self.changed = Changed { reset: true, frames: Vec::new() };
         scan(&self.log.bytes, 0, &mut self.changed.frames);
         Ok(self.finish())

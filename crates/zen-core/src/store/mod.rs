@@ -44,8 +44,8 @@ pub trait Objects: Sync {
     /// What writing met.
     fn put_bytes(&self, bytes: &[u8]) -> std::io::Result<Digest>;
 
-    /// Writes the object to `to`, which must not exist: by reflink where the file system can, else by copy. Every
-    /// byte is verified; on [`FetchError::Missing`] and [`FetchError::Damaged`] nothing is left at `to`, and a
+    /// Writes the object to `to`, which must not exist: by reflink where the file system can, else by copy. Mode and
+    /// time are those of a new file, whatever the object's are. Every byte is verified; on [`FetchError::Missing`] and [`FetchError::Damaged`] nothing is left at `to`, and a
     /// damaged object is moved out of the way, so that the next run makes it anew.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! Frames of other kinds or schemas are somebody else's: ignored, and kept by a compaction.
 #![expect(clippy::disallowed_methods, reason = "the edge to the disk")]
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,11 +16,11 @@ use super::place::Place;
 use crate::artifact::{Key, Record, Timestamp};
 use crate::digest::Digest;
 
-const SCHEMA: u8 = 1;
+const SCHEMA: u8 = 2;
 const RECORD: u32 = 1;
 const REMOVED: u32 = 2;
 const USED: u32 = 3;
-/// Schema 1, key 32, end 8, length of the step's id 2.
+/// Schema, key 32, end 8, length of the step's id 2.
 const FIXED: usize = 43;
 const DAY: i64 = 24 * 60 * 60 * 1000;
 /// A log smaller than this is not worth a compaction.
@@ -114,8 +115,8 @@ impl Records {
     ///
     /// # Errors
     /// `InvalidData` for a record that [`check`] refuses (then none is appended); what writing met.
-    pub fn append(&self, records: &[Record]) -> io::Result<()> {
-        let payloads = records.iter().map(encode).collect::<io::Result<Vec<_>>>()?;
+    pub fn append(&self, records: &[impl Borrow<Record>]) -> io::Result<()> {
+        let payloads = records.iter().map(|record| encode(record.borrow())).collect::<io::Result<Vec<_>>>()?;
         self.write(&payloads.iter().map(|payload| (RECORD, &payload[..])).collect::<Vec<_>>())
     }
 

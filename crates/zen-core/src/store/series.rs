@@ -100,9 +100,7 @@ impl Series {
     /// Waits for the registry's own lock. Gives whether there is such a thing here.
     fn lock_registry(&self, state: &mut State) -> io::Result<bool> {
         let path = self.dir.join("registry");
-        if let Some(registry) = &state.registry
-            && files::is_at(registry, &path)
-        {
+        if let Some(registry) = &state.registry {
             files::retry(|| registry.lock())?;
             if files::is_at(registry, &path) {
                 return Ok(true);

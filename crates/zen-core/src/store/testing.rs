@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::local::{Access, LocalStore};
-use crate::artifact::{Artifact, Entry, Key, Node, Production, Record, RunId, Timestamp};
+use crate::artifact::{Artifact, Entry, Key, Node, Piece, Production, Record, RunId, Timestamp};
 use crate::digest::Digest;
 use crate::path::RelPath;
 
@@ -24,7 +24,7 @@ pub(super) fn record(n: u8, step: &str, ended: i64) -> Record {
         ended: Timestamp(ended),
         duration_ms: 100,
         artifacts: vec![],
-        explanation: Digest::of(b"explanation"),
+        explanation: Piece { object: Digest::of(b"explanation"), at: 0, len: 11 },
         log: None,
     }
 }

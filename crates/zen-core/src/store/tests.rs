@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::gc::{Removed, objects_of};
+#[cfg(unix)]
+use super::local::be_like;
 use super::local::{Access, LocalStore, SourceChanged};
 use super::place::{StoreError, is_marked};
 use super::testing::{key, open, record, record_of_file};
@@ -70,6 +72,26 @@ fn f_25_objects_are_read_only_and_what_is_fetched_is_another_file() {
     let fetched = std::fs::metadata(dir.path().join("fetched")).unwrap();
     assert_ne!(fetched.permissions().mode() & 0o200, 0, "what is fetched can be written");
     assert_ne!(fetched.ino(), std::fs::metadata(&stored).unwrap().ino());
+}
+
+#[cfg(unix)]
+#[test]
+fn f_16_what_a_reflink_brings_along_of_the_object_does_not_stay() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    let file = std::fs::File::create_new(&path).unwrap();
+    let new = file.metadata().unwrap();
+    let stands = || {
+        let metadata = std::fs::metadata(&path).unwrap();
+        (metadata.permissions().mode() & 0o777, metadata.modified().unwrap())
+    };
+    let before = stands();
+    file.set_permissions(PermissionsExt::from_mode(0o444)).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert_ne!(stands(), before);
+    be_like(&file, &new).unwrap();
+    assert_eq!(stands(), before);
 }
 
 #[test]

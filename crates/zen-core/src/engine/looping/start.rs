@@ -1,11 +1,14 @@
 //! From a decided step to a worker: what it occupies, what it takes along, the job. Knows not how it ends.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread::Scope;
 
 use super::{LOOKS, Loop};
 use crate::decide::Decision;
 use crate::engine::job::{Job, Message, Task};
+use crate::engine::observe::Stamps;
+use crate::event::Event;
 use crate::model::{Command, StepId};
 use crate::schedule::Demand;
 
@@ -34,10 +37,16 @@ impl<'w> Loop<'_, 'w> {
         }
         let (work, sender) = (self.work, self.sender.clone());
         self.workers.give(scope, move || {
+            // Each message wakes the loop: where time went is told at the end.
+            let spent = RefCell::new(Vec::new());
             let ended = work.run(&job, &|message| {
-                let _ = sender.send(message);
+                if let Message::Event(Event::Spent(part)) = message {
+                    spent.borrow_mut().push(part);
+                } else {
+                    let _ = sender.send(message);
+                }
             });
-            let _ = sender.send(Message::Ended { step: job.step, ended });
+            let _ = sender.send(Message::Ended { step: job.step, ended, spent: spent.into_inner() });
         });
     }
 
@@ -56,22 +65,29 @@ impl<'w> Loop<'_, 'w> {
         along.into_iter().map(|id| self.job(id)).collect()
     }
 
-    fn job(&self, step: StepId) -> Job {
+    fn job(&mut self, step: StepId) -> Job {
+        let upstream = self.world.upstream(step);
+        // What a step builds on is on disk before it starts.
+        if upstream.iter().any(|up| self.recording.has(*up)) {
+            self.write_records();
+        }
         let decided = self.progress.decided[&step].clone();
         let task = match (decided.decision, decided.record) {
             (Decision::Restore, Some(record)) => Task::Restore(record),
             _ => Task::Run { key: decided.key, why: decided.why, look_no_more: self.looks.get(&step) >= Some(&LOOKS) },
         };
-        let upstream = self.world.upstream(step);
         let upstream = upstream.into_iter().map(|up| (up, Arc::clone(&self.progress.settled[&up]))).collect();
+        let progress = &*self.progress;
+        let runs = matches!(task, Task::Run { .. });
         Job {
             step,
             task,
             upstream,
-            view: self.progress.views[&step].clone(),
-            observed: self.progress.observed(self.world, step).ok(),
-            stamps: self.progress.stamps(self.world, step),
-            owned: self.progress.owned_places(self.world, step),
+            view: progress.views[&step].clone(),
+            // Of a step that is put back nobody asks for these.
+            observed: runs.then(|| progress.observed(self.world, step).ok()).flatten(),
+            stamps: if runs { progress.stamps(self.world, step) } else { Stamps::default() },
+            owned: progress.owned_places(self.world, step),
             along: Vec::new(),
         }
     }
