@@ -182,3 +182,29 @@ fn f36_what_a_killed_run_had_started_spoils_nothing_for_good() {
     assert_eq!(workspace.ok(&[]).outcomes(), "later=fresh s=restored");
     assert_eq!(workspace.read("file.txt"), "1\n");
 }
+
+#[test]
+fn f1_what_a_step_builds_on_is_recorded_before_it_starts() {
+    let mut workspace = Workspace::new(
+        r#"
+[workspace.metadata.zen]
+pass-env = ["DIE"]
+
+[workspace.metadata.zen.pipelines.p.steps.first]
+run = "cp in.txt {{ outputs.file }}"
+files = ["in.txt"]
+outputs.file = "file.txt"
+
+[workspace.metadata.zen.pipelines.p.steps.second]
+run = "if [ -n \"$DIE\" ]; then kill -9 $PPID; exit 1; fi; cp {{ inputs.file }} {{ outputs.copy }}"
+inputs = ["first.file"]
+outputs.copy = "copy.txt"
+"#,
+    );
+    workspace.write("in.txt", "1\n");
+    workspace.env.insert("DIE".to_owned(), "now".to_owned());
+    let killed = workspace.command(&["run", "-j1"]).output().expect("cargo-zen starts");
+    assert_eq!(killed.status.signal(), Some(9), "the second step kills it as soon as it starts");
+    workspace.env.remove("DIE");
+    assert_eq!(workspace.ok(&[]).outcomes(), "first=fresh second=ran", "however quick the first one was");
+}

@@ -397,7 +397,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             Ended::Ran { settled, unrecorded, end } => {
                 self.ran_something = true;
                 if let Some(unrecorded) = unrecorded {
-                    self.recording.add(step, *unrecorded);
+                    self.recording.add(step, *unrecorded, Instant::now());
                 }
                 let settled = Arc::new(*settled);
                 let finished = Finished {

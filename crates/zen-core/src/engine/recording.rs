@@ -35,11 +35,11 @@ pub(super) struct Recording {
 
 impl Recording {
     /// Takes the record of a step that ended now.
-    pub(super) fn add(&mut self, step: StepId, unrecorded: Unrecorded) {
+    pub(super) fn add(&mut self, step: StepId, unrecorded: Unrecorded, now: Instant) {
         self.bytes += unrecorded.explanation.len();
         let took = Duration::from_millis(unrecorded.record.duration_ms);
         let is_urgent = took > QUICK || self.bytes >= ENOUGH;
-        let due = Instant::now() + if is_urgent { Duration::ZERO } else { MOMENT };
+        let due = now + if is_urgent { Duration::ZERO } else { MOMENT };
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         self.waiting.push((step, unrecorded));
     }
@@ -91,4 +91,90 @@ fn append(store: &LocalStore, waiting: &mut [Unrecorded]) -> io::Result<()> {
     }
     let records: Vec<&Record> = waiting.iter().map(|unrecorded| &unrecorded.record).collect();
     store.records.append(&records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::{Artifact, Entry, Key, Node, Production, RunId, Timestamp};
+    use crate::digest::Digest;
+    use crate::path::RelPath;
+    use crate::store::local::Access;
+
+    fn unrecorded(n: u8, explanation: &[u8], duration_ms: u64) -> Unrecorded {
+        let record = Record {
+            key: Key(Digest([n; 32])),
+            production: Production([n; 16]),
+            step: format!("p/{n}"),
+            run: RunId(1),
+            ended: Timestamp(0),
+            duration_ms,
+            artifacts: Vec::new(),
+            explanation: Piece { object: Digest([0; 32]), at: 0, len: 0 },
+            log: None,
+        };
+        Unrecorded { record, explanation: explanation.to_vec() }
+    }
+
+    fn store() -> (tempfile::TempDir, LocalStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(&folder.path().join("store"), Access::Write).unwrap();
+        (folder, store)
+    }
+
+    fn explanation(store: &LocalStore, key: u8) -> Option<Vec<u8>> {
+        let record = store.records.get(&[Key(Digest([key; 32]))]).pop().flatten()?;
+        let bytes = store.read(record.explanation.object).ok()?;
+        record.explanation.of(&bytes).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn all_are_written_together_and_each_has_its_own_explanation() {
+        let (_folder, store) = store();
+        let mut recording = Recording::default();
+        let now = Instant::now();
+        assert!(recording.write(&store).is_empty() && recording.due().is_none());
+        for (n, text) in [(1, "one"), (2, ""), (3, "the third")] {
+            recording.add(StepId(n), unrecorded(n as u8, text.as_bytes(), 1), now);
+        }
+        assert!(recording.has(StepId(2)) && recording.due() == Some(now + MOMENT));
+        assert_eq!(explanation(&store, 1), None, "it is not written yet");
+        let written = recording.write(&store);
+        assert_eq!(
+            written.iter().map(|(step, record)| (step.0, record.is_ok())).collect::<Vec<_>>(),
+            [(1, true), (2, true), (3, true)]
+        );
+        assert!(!recording.has(StepId(2)) && recording.due().is_none());
+        let texts = [1, 2, 3].map(|n| explanation(&store, n));
+        assert_eq!(texts, [Some(b"one".to_vec()), Some(Vec::new()), Some(b"the third".to_vec())]);
+    }
+
+    #[test]
+    fn what_took_long_or_is_much_does_not_wait() {
+        let now = Instant::now();
+        let mut recording = Recording::default();
+        recording.add(StepId(1), unrecorded(1, b"", QUICK.as_millis() as u64 + 1), now);
+        assert_eq!(recording.due(), Some(now));
+        let mut recording = Recording::default();
+        recording.add(StepId(1), unrecorded(1, &vec![0; ENOUGH], 1), now);
+        assert_eq!(recording.due(), Some(now));
+        recording.add(StepId(2), unrecorded(2, b"", 1), now + MOMENT);
+        assert_eq!(recording.due(), Some(now), "who comes later does not put it off");
+    }
+
+    #[test]
+    fn one_that_cannot_be_recorded_does_not_keep_the_others_out() {
+        let (_folder, store) = store();
+        let mut recording = Recording::default();
+        let now = Instant::now();
+        let mut bad = unrecorded(2, b"two", 1);
+        let entries = vec![Entry { path: RelPath::root().child(b".."), node: Node::Folder }];
+        bad.record.artifacts = vec![Artifact { name: "out".to_owned(), entries }];
+        recording.add(StepId(1), unrecorded(1, b"one", 1), now);
+        recording.add(StepId(2), bad, now);
+        recording.add(StepId(3), unrecorded(3, b"three", 1), now);
+        let written: Vec<bool> = recording.write(&store).into_iter().map(|(_, record)| record.is_ok()).collect();
+        assert_eq!(written, [true, false, true]);
+        assert_eq!([1, 2, 3].map(|n| explanation(&store, n)), [Some(b"one".to_vec()), None, Some(b"three".to_vec())]);
+    }
 }
