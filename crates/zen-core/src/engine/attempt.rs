@@ -265,7 +265,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
         let aside = places.set_aside(&step.display_id, &step.outputs).map_err(|error| chain(&error))?;
         match self.command(values, env, built).and_then(|()| self.collect()) {
             Ok(artifacts) => {
-                let own = |path: &RelPath, node: &Node| self.work.world.is_own(path, node);
+                let own = |path: &RelPath, node: &Node| self.work.world.is_own(Some(&step.display_id), path, node);
                 let mut replaced = Replaced::new(self.work.stamp.clone());
                 aside.finish(&artifacts, &own, &mut replaced).map_err(|error| chain(&error))?;
                 self.work.say_replaced(step, &mut replaced, self.say);

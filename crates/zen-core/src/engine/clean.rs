@@ -257,7 +257,7 @@ fn remove_outputs(
         }
         if !request.dry_run {
             places.remove_own(&gone).map_err(unplaced)?;
-            ledger.set(&step, kept.into_iter().collect()).map_err(failed)?;
+            ledger.set(&step, &kept.into_iter().collect()).map_err(failed)?;
         }
     }
     removed.sort_unstable();

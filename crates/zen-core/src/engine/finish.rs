@@ -20,7 +20,7 @@ use crate::place::Replaced;
 pub(super) fn recover(world: &World<'_>, progress: &Progress, warn: &mut dyn FnMut(Diagnostic)) {
     let model = &world.definitions.model;
     let places = world.places();
-    let own = |path: &RelPath, node: &Node| world.is_own(path, node);
+    let own = |path: &RelPath, node: &Node| world.is_own(None, path, node);
     if places.is_interrupted().unwrap_or(true) {
         for id in &world.selection.order {
             let step = model.step(*id);
@@ -72,7 +72,7 @@ fn forget_undefined(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
             continue;
         }
         let done = world.places().remove_own(&gone).map_err(|error| chain(&error));
-        let noted = world.ledger.set(&step, kept.into_iter().collect()).map_err(|error| error.to_string());
+        let noted = world.ledger.set(&step, &kept.into_iter().collect()).map_err(|error| error.to_string());
         if let Err(error) = done.and(noted) {
             warn(Diagnostic::warning(format!("what the former step `{step}` left could not be removed: {error}")));
         }

@@ -209,7 +209,7 @@ impl<'w> Work<'w> {
     pub(super) fn restore(&self, step: &Step, artifacts: &[Artifact], say: Say<'_>) -> Result<(), Stop> {
         let places = self.world.places();
         let mut replaced = Replaced::new(self.stamp.clone());
-        let own = |path: &RelPath, node: &Node| self.world.is_own(path, node);
+        let own = |path: &RelPath, node: &Node| self.world.is_own(Some(&step.display_id), path, node);
         for (output, artifact) in step.outputs.iter().zip(artifacts) {
             let done = places.restore(&output.place, artifact, &self.world.store, &own, &mut replaced);
             self.say_replaced(step, &mut replaced, say);
@@ -235,7 +235,7 @@ impl<'w> Work<'w> {
             let root = output.place.root();
             entries.extend(artifact.entries.iter().map(|entry| (root.under(&entry.path), entry.node.clone())));
         }
-        let set = self.world.ledger.set(&step.display_id, entries);
+        let set = self.world.ledger.set(&step.display_id, &entries);
         set.map_err(|error| format!("the ledger of places in the zen folder cannot be written: {error}"))
     }
 

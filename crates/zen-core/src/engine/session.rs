@@ -414,9 +414,10 @@ impl World<'_> {
         self.selection.selected.binary_search(&step).is_ok()
     }
 
-    /// Are these bytes zen's own: left there by it, or an object of the store that verifies?
-    pub(super) fn is_own(&self, path: &RelPath, node: &Node) -> bool {
-        self.ledger.is_own(path, node) || matches!(node, Node::File { digest, .. } if self.store.read(*digest).is_ok())
+    /// Are these bytes zen's own: left there by it, most likely for `step`, or an object of the store that verifies?
+    pub(super) fn is_own(&self, step: Option<&str>, path: &RelPath, node: &Node) -> bool {
+        self.ledger.is_own(step, path, node)
+            || matches!(node, Node::File { digest, .. } if self.store.read(*digest).is_ok())
     }
 
     /// The declared outputs that somebody reads who follows the link at `path`: what it leads to, and what lies below.
