@@ -1,6 +1,7 @@
 //! What steps leave behind: artifacts, and the record that ties them to a key. Knows no store and no disk.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -148,7 +149,7 @@ pub struct Record {
     /// How long the step took.
     pub duration_ms: u64,
     /// In the order of the definition.
-    pub artifacts: Vec<Artifact>,
+    pub artifacts: Arc<[Artifact]>,
     /// Where the key's [explanation](crate::key::Explanation) is.
     pub explanation: Piece,
     /// The object that holds the captured output; `None` if there was none.

@@ -180,6 +180,8 @@ pub fn age_text(age: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::artifact::{Piece, Production, RunId};
     use crate::digest::Digest;
@@ -192,7 +194,7 @@ mod tests {
             run: RunId(1),
             ended: Timestamp(ended),
             duration_ms: 5,
-            artifacts: Vec::new(),
+            artifacts: Arc::default(),
             explanation: Piece { object: Digest([0; 32]), at: 0, len: 0 },
             log: None,
         }

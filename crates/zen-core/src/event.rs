@@ -1,5 +1,6 @@
 //! What happens in a run, as a stream: progress, JSON, history and reports are its consumers. Knows none of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -96,7 +97,7 @@ pub struct Finished {
     /// The exit code of its command, if one ran and exited.
     pub exit_code: Option<i32>,
     /// What is at its outputs' places now.
-    pub artifacts: Vec<Artifact>,
+    pub artifacts: Arc<[Artifact]>,
     /// The production that is reused.
     pub reused: Option<Reused>,
     /// If it failed: what happened, in one line, and where its left-overs are.

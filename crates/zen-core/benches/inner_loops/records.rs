@@ -25,7 +25,7 @@ fn record(at: u64) -> Record {
         run: RunId(1 + at / ASKED),
         ended: Timestamp(1_700_000_000_000),
         duration_ms: 5,
-        artifacts: vec![Artifact { name: "sum".to_owned(), entries }],
+        artifacts: [Artifact { name: "sum".to_owned(), entries }].into(),
         explanation: Piece { object: Digest::of(b"explanation"), at: 0, len: 11 },
         log: None,
     }

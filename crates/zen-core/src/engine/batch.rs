@@ -1,5 +1,6 @@
 //! Several cells of one step by one command: each is looked at, recorded and reported by itself. Knows no schedule.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
@@ -50,10 +51,11 @@ impl Work<'_> {
                 let end = End { exit_code, duration: took, why: why.to_vec(), log };
                 let ended = match &ran {
                     Ok(artifacts) => {
+                        let artifacts = Arc::from(&artifacts[..]);
                         if at > 0 {
                             attempt.check_afterwards(refused.as_deref());
                         }
-                        attempt.ended(artifacts.clone(), end)
+                        attempt.ended(artifacts, end)
                     }
                     Err(Stop::Failed(failure)) => Ended::Failed { failure: failure.clone(), end: Box::new(end) },
                     // Only what comes before a command starts ends so.

@@ -1,6 +1,8 @@
 //! After a step succeeded: its objects, its explanation, and the record that comes last of all. What forbids that makes the step
 //! run again next time, and nothing else.
 
+use std::sync::Arc;
+
 use super::attempt::Attempt;
 use super::job::{End, Ended};
 use super::recording::Unrecorded;
@@ -16,13 +18,13 @@ use crate::store::Objects;
 
 impl Attempt<'_, '_> {
     /// How a step ended that succeeded.
-    pub(super) fn ended(&self, artifacts: Vec<Artifact>, end: End) -> Ended {
+    pub(super) fn ended(&self, artifacts: Arc<[Artifact]>, end: End) -> Ended {
         let (settled, unrecorded) = self.commit(artifacts, &end);
         Ended::Ran { settled: Box::new(settled), unrecorded: unrecorded.map(Box::new), end: Box::new(end) }
     }
 
     /// What the step leaves, and the record that it is to have, if it may have one.
-    fn commit(&self, artifacts: Vec<Artifact>, end: &End) -> (Settled, Option<Unrecorded>) {
+    fn commit(&self, artifacts: Arc<[Artifact]>, end: &End) -> (Settled, Option<Unrecorded>) {
         let production = Production(fresh_identity());
         let settled = Settled { artifacts, production, key: self.key.clone().ok(), record: None, in_place: true };
         let (Some(key), true) = (settled.key, self.may_record()) else { return (settled, None) };
@@ -70,7 +72,7 @@ impl Attempt<'_, '_> {
     /// The same key with other bytes: the newest production replaces the record, and that is said.
     fn compare(&self, record: &Record) {
         let Some(old) = self.work.world.store.records.get(&[record.key]).pop().flatten() else { return };
-        let mut pairs = old.artifacts.iter().zip(&record.artifacts);
+        let mut pairs = old.artifacts.iter().zip(&record.artifacts[..]);
         let Some((_, new)) = pairs.find(|(old, new)| old.digest() != new.digest()) else { return };
         let name = &self.step.display_id;
         self.event(Event::Warning(

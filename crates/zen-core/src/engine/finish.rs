@@ -11,7 +11,7 @@ use super::session::{Progress, Session, World};
 use crate::artifact::{Key, Node};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Listener};
-use crate::model::{StepId, split_id};
+use crate::model::{StepId, StepMap, split_id};
 use crate::path::RelPath;
 use crate::place::Replaced;
 
@@ -84,7 +84,7 @@ fn forget_undefined(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
 pub(super) fn check_outputs(
     world: &World<'_>,
     progress: &Progress,
-    steps: &HashMap<StepId, StepEntry>,
+    steps: &StepMap<StepEntry>,
     listener: &mut dyn Listener,
 ) -> bool {
     let model = &world.definitions.model;
@@ -105,7 +105,7 @@ pub(super) fn check_outputs(
     open.sort_unstable();
     for id in &open {
         let (step, Some(settled)) = (model.step(*id), progress.settled.get(id)) else { continue };
-        for (output, artifact) in step.outputs.iter().zip(&settled.artifacts) {
+        for (output, artifact) in step.outputs.iter().zip(&settled.artifacts[..]) {
             if places.matches(&output.place, artifact).unwrap_or(false) {
                 continue;
             }

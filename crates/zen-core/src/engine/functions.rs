@@ -12,7 +12,7 @@ use super::session::World;
 use crate::diag::Diagnostic;
 use crate::environment::{Outer, step_environment};
 use crate::model::template::{Placeholder, Template};
-use crate::model::{CacheFunc, Step, StepId};
+use crate::model::{CacheFunc, Step, StepId, StepMap};
 use crate::path::RelPath;
 use crate::process::{self, Control, GRACE, JobId, Spec, Stdout};
 use crate::render::{Values, command_words, render_text};
@@ -33,7 +33,7 @@ struct Question {
 pub(super) type Named = Vec<(String, String)>;
 
 /// What the functions of each step say, by name: of the steps of the run that are cached. And all that went wrong.
-pub(super) fn values(world: &World<'_>) -> (HashMap<StepId, Named>, Vec<Diagnostic>) {
+pub(super) fn values(world: &World<'_>) -> (StepMap<Named>, Vec<Diagnostic>) {
     let model = &world.definitions.model;
     let mut problems = Vec::new();
     let mut asked: Vec<(StepId, &CacheFunc, Question)> = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn values(world: &World<'_>) -> (HashMap<StepId, Named>, Vec<Diagnost
         }
     }
     let answers = ask_all(world, asked.iter().map(|(_, _, question)| question.clone()).collect());
-    let mut values: HashMap<StepId, Named> = cached.iter().map(|id| (*id, Vec::new())).collect();
+    let mut values: StepMap<Named> = cached.iter().map(|id| (*id, Vec::new())).collect();
     let mut reported: Vec<&Question> = Vec::new();
     for (id, function, question) in &asked {
         match &answers[question] {

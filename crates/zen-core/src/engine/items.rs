@@ -12,7 +12,7 @@ use crate::closure::Fact;
 use crate::diag::{Diagnostic, Span};
 use crate::digest::Digest;
 use crate::layout::TargetKind;
-use crate::model::{Place, SourceItem, StepId};
+use crate::model::{Place, SourceItem, StepId, StepMap};
 use crate::path::RelPath;
 use crate::rust_source::{Found, Problem, Reading, Unreadable, find};
 use crate::scan::walk::SetSpec;
@@ -66,11 +66,7 @@ impl Items {
 /// Looks at the sets of some steps, all in one walk, and at their source items: what these hold, and what the files were
 /// then. What steps of this run make is read as they left it: by what
 /// is `settled`, never from disk.
-pub(super) fn look(
-    world: &World<'_>,
-    settled: &HashMap<StepId, Arc<Settled>>,
-    steps: &[StepId],
-) -> Vec<(StepId, View)> {
+pub(super) fn look(world: &World<'_>, settled: &StepMap<Arc<Settled>>, steps: &[StepId]) -> Vec<(StepId, View)> {
     if steps.is_empty() {
         return Vec::new();
     }
@@ -151,7 +147,7 @@ fn first_that_moved(world: &World<'_>, view: &View) -> Option<RelPath> {
 /// Reads each file once for all items.
 struct Reader<'a, 'p> {
     world: &'a World<'p>,
-    settled: &'a HashMap<StepId, Arc<Settled>>,
+    settled: &'a StepMap<Arc<Settled>>,
     /// Nothing of this look had to be repeated so far.
     is_first: bool,
     texts: HashMap<RelPath, Result<Reading, Unreadable>>,

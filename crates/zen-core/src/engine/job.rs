@@ -73,7 +73,7 @@ pub(super) struct End {
 /// What is to be done.
 pub(super) enum Task {
     /// Put the outputs of this record back.
-    Restore(Record),
+    Restore(Arc<Record>),
     /// Run the command.
     Run {
         /// Its key, or why there is none.
@@ -192,7 +192,7 @@ impl<'w> Work<'w> {
         }
         match ran {
             Ok(artifacts) => {
-                let ended = attempt.ended(artifacts, end);
+                let ended = attempt.ended(artifacts.into(), end);
                 self.say_spent(job.step, Part::Store, from, say);
                 ended
             }

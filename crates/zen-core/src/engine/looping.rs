@@ -21,7 +21,7 @@ use super::{finish, hooks, locks};
 use crate::artifact::Key;
 use crate::decide::{Decision, Why};
 use crate::event::{Event, Finished, Listener, Outcome, Part};
-use crate::model::StepId;
+use crate::model::{StepId, StepMap};
 use crate::process::{GRACE, Signal};
 use crate::schedule::{Demand, Schedule, State};
 use crate::store::series::Held;
@@ -39,16 +39,16 @@ pub(super) struct Loop<'r, 'w> {
     sender: Sender<Message>,
     workers: Workers<'w>,
     /// Locks on the keys that are being produced.
-    keys: HashMap<StepId, Held>,
+    keys: StepMap<Held>,
     recording: Recording,
     /// Who produces which key, and who waits for that.
     producing: HashMap<Key, StepId>,
-    produces: HashMap<StepId, Key>,
-    parked: HashMap<StepId, Vec<StepId>>,
-    looks: HashMap<StepId, u32>,
-    steps: HashMap<StepId, StepEntry>,
+    produces: StepMap<Key>,
+    parked: StepMap<Vec<StepId>>,
+    looks: StepMap<u32>,
+    steps: StepMap<StepEntry>,
     /// Where a step stands in the plan.
-    places: HashMap<StepId, usize>,
+    places: StepMap<usize>,
     /// Cached steps whose outcome is open: put back only if somebody reads them.
     open: Vec<StepId>,
     /// Restores that go on, by their place in the plan, and those that ended but wait for one before them: what is said
@@ -68,7 +68,7 @@ pub(super) struct Loop<'r, 'w> {
 
 /// What a run left when nothing runs any more.
 pub(super) struct Left {
-    pub(super) steps: HashMap<StepId, StepEntry>,
+    pub(super) steps: StepMap<StepEntry>,
     pub(super) ended: Vec<Finished>,
     /// The signal that stopped it.
     pub(super) stopped: Option<Signal>,
@@ -106,13 +106,13 @@ impl<'r, 'w> Loop<'r, 'w> {
             schedule,
             sender,
             workers: Workers::new(),
-            keys: HashMap::new(),
+            keys: StepMap::default(),
             recording: Recording::default(),
             producing: HashMap::new(),
-            produces: HashMap::new(),
-            parked: HashMap::new(),
-            looks: HashMap::new(),
-            steps: HashMap::new(),
+            produces: StepMap::default(),
+            parked: StepMap::default(),
+            looks: StepMap::default(),
+            steps: StepMap::default(),
             places: world.selection.order.iter().copied().zip(0..).collect(),
             open: Vec::new(),
             restoring: BTreeSet::new(),
@@ -248,7 +248,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             duration: Duration::ZERO,
             exit_code: None,
             artifacts: settled.artifacts.clone(),
-            reused: settled.record.as_ref().map(reused),
+            reused: settled.record.as_deref().map(reused),
             failure: None,
         };
         self.end(finished, settled.record.as_ref().and_then(|record| record.log));
@@ -434,7 +434,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                     why: end.why,
                     duration: end.duration,
                     exit_code: end.exit_code,
-                    artifacts: Vec::new(),
+                    artifacts: Arc::default(),
                     reused: None,
                     failure: Some(failure),
                 };
@@ -463,7 +463,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             self.keys.remove(&step);
             match (written, self.progress.settled.get_mut(&step)) {
                 (Ok(record), Some(settled)) if settled.production == record.production => {
-                    Arc::make_mut(settled).record = Some(record);
+                    Arc::make_mut(settled).record = Some(Arc::new(record));
                 }
                 (Ok(_), _) => {}
                 (Err(why), _) => self.listener.event(&not_recorded(self.world.definitions.model.step(step), &why)),
@@ -565,7 +565,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             why: Vec::new(),
             duration: Duration::ZERO,
             exit_code: None,
-            artifacts: Vec::new(),
+            artifacts: Arc::default(),
             reused: None,
             failure: Some(why),
         };

@@ -95,6 +95,8 @@ fn append(store: &LocalStore, waiting: &mut [Unrecorded]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::artifact::{Artifact, Entry, Key, Node, Production, RunId, Timestamp};
     use crate::digest::Digest;
@@ -109,7 +111,7 @@ mod tests {
             run: RunId(1),
             ended: Timestamp(0),
             duration_ms,
-            artifacts: Vec::new(),
+            artifacts: Arc::default(),
             explanation: Piece { object: Digest([0; 32]), at: 0, len: 0 },
             log: None,
         };
@@ -169,7 +171,7 @@ mod tests {
         let now = Instant::now();
         let mut bad = unrecorded(2, b"two", 1);
         let entries = vec![Entry { path: RelPath::root().child(b".."), node: Node::Folder }];
-        bad.record.artifacts = vec![Artifact { name: "out".to_owned(), entries }];
+        bad.record.artifacts = [Artifact { name: "out".to_owned(), entries }].into();
         recording.add(StepId(1), unrecorded(1, b"one", 1), now);
         recording.add(StepId(2), bad, now);
         recording.add(StepId(3), unrecorded(3, b"three", 1), now);

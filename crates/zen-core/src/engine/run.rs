@@ -1,6 +1,6 @@
 //! A run from its locks to its entry in history. Knows not how its steps are decided and run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::session::{Progress, Session, World};
 use super::{EngineError, finish, hooks, locks, versions};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Listener, Part, Summary};
-use crate::model::StepId;
+use crate::model::{StepId, StepMap};
 use crate::process::{Control, Signal};
 
 /// What happens after a failure.
@@ -132,7 +132,7 @@ impl Session<'_> {
     }
 }
 
-fn summarize(world: &World<'_>, progress: &Progress, steps: &HashMap<StepId, StepEntry>) -> Summary {
+fn summarize(world: &World<'_>, progress: &Progress, steps: &StepMap<StepEntry>) -> Summary {
     let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
     steps.values().for_each(|step| *counts.entry(step.outcome as u8).or_default() += 1);
     let count = |outcome: StepOutcome| counts.get(&(outcome as u8)).copied().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! One command's work on one selection: what it holds open, and the first look at the disk.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::digest::{Digest, FieldHasher};
 use crate::environment::{StepEnvironment, step_environment, undeclared_variables};
 use crate::event::{Part, Reused, Spent};
 use crate::graph::{EdgeKind, Selection};
-use crate::model::{Command, Place, StepId};
+use crate::model::{Command, Place, StepId, StepMap, StepSet};
 use crate::path::RelPath;
 use crate::place::Places;
 use crate::rust_source::Library;
@@ -36,13 +36,13 @@ use crate::workspace::{Closures, Toolchains};
 #[derive(Debug, Clone)]
 pub(super) struct Settled {
     /// In the order of the definition.
-    pub(super) artifacts: Vec<Artifact>,
+    pub(super) artifacts: Arc<[Artifact]>,
     /// Which production.
     pub(super) production: Production,
     /// Its key, if it could be computed.
     pub(super) key: Option<Key>,
     /// The record, where one stands behind it.
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<Arc<Record>>,
     /// Are the outputs on disk, as far as is known?
     pub(super) in_place: bool,
 }
@@ -54,14 +54,14 @@ pub(super) struct Decided {
     pub(super) why: Vec<Why>,
     /// Its key, or why there is none.
     pub(super) key: Result<Key, String>,
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<Arc<Record>>,
     /// Do the outputs on disk match the record?
     pub(super) on_disk: bool,
 }
 
 impl Decided {
     pub(super) fn reused(&self) -> Option<Reused> {
-        self.record.as_ref().filter(|_| matches!(self.decision, Decision::Fresh | Decision::Restore)).map(reused)
+        self.record.as_deref().filter(|_| matches!(self.decision, Decision::Fresh | Decision::Restore)).map(reused)
     }
 }
 
@@ -113,15 +113,15 @@ pub struct World<'p> {
 /// What is known of the steps so far.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    pub(super) views: HashMap<StepId, View>,
-    pub(super) settled: HashMap<StepId, Arc<Settled>>,
-    pub(super) decided: HashMap<StepId, Decided>,
+    pub(super) views: StepMap<View>,
+    pub(super) settled: StepMap<Arc<Settled>>,
+    pub(super) decided: StepMap<Decided>,
     /// What stood at the end of an earlier run.
     pub(super) standing: Option<Standing>,
     /// The steps that were fresh by that alone.
-    pub(super) stood: HashSet<StepId>,
+    pub(super) stood: StepSet,
     /// Steps of which something was said.
-    pub(super) with_problems: HashSet<StepId>,
+    pub(super) with_problems: StepSet,
 }
 
 /// Everything that one command holds open.

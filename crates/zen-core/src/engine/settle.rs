@@ -67,7 +67,7 @@ impl Progress {
         let decided = self.decision(world, step);
         if let (Decision::Fresh | Decision::Restore, Some(record)) = (decided.decision, &decided.record) {
             let settled = Settled {
-                artifacts: record.artifacts.clone(),
+                artifacts: Arc::clone(&record.artifacts),
                 production: record.production,
                 key: Some(record.key),
                 record: Some(record.clone()),
@@ -80,7 +80,7 @@ impl Progress {
 
     /// The record that the step is fresh by because all stands as it stood: what it reads, what it made, and what is
     /// upstream.
-    fn record_by_standing(&self, world: &World<'_>, id: StepId) -> Option<Record> {
+    fn record_by_standing(&self, world: &World<'_>, id: StepId) -> Option<Arc<Record>> {
         let standing = self.standing.as_ref()?;
         let record = standing.record(id)?;
         let stands = |edge: &Edge| {
@@ -92,15 +92,15 @@ impl Progress {
         };
         let is_cached = world.disabled(id, world.definitions.model.step(id)).is_none();
         let may = is_cached && !world.options.caching.is_forced(id);
-        (may && world.definitions.graph.upstream(id).iter().all(stands)).then(|| record.clone())
+        (may && world.definitions.graph.upstream(id).iter().all(stands)).then(|| Arc::clone(record))
     }
 
-    fn decide_fresh(&mut self, step: StepId, record: Record) {
+    fn decide_fresh(&mut self, step: StepId, record: Arc<Record>) {
         let settled = Settled {
-            artifacts: record.artifacts.clone(),
+            artifacts: Arc::clone(&record.artifacts),
             production: record.production,
             key: Some(record.key),
-            record: Some(record.clone()),
+            record: Some(Arc::clone(&record)),
             in_place: true,
         };
         self.settled.insert(step, Arc::new(settled));
@@ -129,7 +129,7 @@ impl Progress {
             key: key.clone(),
             disabled,
             forced,
-            record: record.as_ref(),
+            record: record.as_deref(),
             limit: step.policy.expires_after,
             now: super::now(),
             on_disk,
@@ -196,10 +196,10 @@ impl Progress {
 
 impl World<'_> {
     /// The record of a key, if it fits the step's outputs.
-    fn record(&self, step: &Step, key: Key) -> Option<Record> {
+    fn record(&self, step: &Step, key: Key) -> Option<Arc<Record>> {
         let record = self.store.records.get(&[key]).pop().flatten()?;
         let names = record.artifacts.iter().map(|artifact| &artifact.name);
-        names.eq(step.outputs.iter().map(|output| &output.name)).then_some(record)
+        names.eq(step.outputs.iter().map(|output| &output.name)).then(|| Arc::new(record))
     }
 
     /// Which place disabled the step's caching?
@@ -231,7 +231,7 @@ impl World<'_> {
         let places = self.places();
         step.outputs
             .iter()
-            .zip(&record.artifacts)
+            .zip(&record.artifacts[..])
             .all(|(output, artifact)| places.matches(&output.place, artifact).unwrap_or(false))
     }
 

@@ -19,7 +19,7 @@ use super::session::{Progress, Settled, World};
 use crate::artifact::{Record, Timestamp};
 use crate::digest::{Digest, FieldHasher};
 use crate::environment::outer_environment;
-use crate::model::StepId;
+use crate::model::{StepId, StepMap};
 use crate::path::RelPath;
 use crate::place::Stated;
 use crate::scan::Observation;
@@ -43,7 +43,7 @@ pub(super) struct Standing {
     identity: Digest,
     parts: Vec<Part>,
     /// The part in which a step stands, and where; not of those that no longer do.
-    noted: HashMap<StepId, (usize, usize)>,
+    noted: StepMap<(usize, usize)>,
     /// Were the outputs looked at as well, and the records?
     confirmed: bool,
     /// Bytes of the first part, and of all later ones.
@@ -74,7 +74,7 @@ struct Noted {
     /// Sets of the part's inputs, and of its outputs.
     inputs: Vec<u32>,
     outputs: Vec<u32>,
-    record: Record,
+    record: Arc<Record>,
 }
 
 impl Standing {
@@ -83,7 +83,7 @@ impl Standing {
         let identity = identity(world);
         let file = world.zen_dir.join("standing").join(&selection_name(world)[..16]);
         let (parts, sizes) = read(&file, &identity).unwrap_or_default();
-        let mut standing = Self { file, identity, parts, noted: HashMap::new(), confirmed: false, sizes };
+        let mut standing = Self { file, identity, parts, noted: StepMap::default(), confirmed: false, sizes };
         for (at, part) in standing.parts.iter().enumerate() {
             let stands = part.inputs.compare(&world.project.workspace.root);
             for (index, noted) in part.head.steps.iter().enumerate() {
@@ -123,7 +123,7 @@ impl Standing {
     }
 
     /// The record that a step is fresh by, if all that it rests on beside its upstream stands.
-    pub(super) fn record(&self, step: StepId) -> Option<&Record> {
+    pub(super) fn record(&self, step: StepId) -> Option<&Arc<Record>> {
         let (part, index) = self.noted.get(&step).filter(|_| self.confirmed)?;
         Some(&self.parts[*part].head.steps[*index].record)
     }
@@ -285,7 +285,7 @@ impl<'a> Making<'a> {
         let places = self.world.places();
         let step = self.world.definitions.model.step(id);
         let mut sets = Vec::with_capacity(step.outputs.len());
-        for (output, artifact) in step.outputs.iter().zip(&settled.artifacts) {
+        for (output, artifact) in step.outputs.iter().zip(&settled.artifacts[..]) {
             let stated = places.stated(&output.place, artifact).ok().flatten().ok_or(NotNoted)?;
             let deps = self.deps_of(&stated)?;
             sets.push(self.outputs.set(deps));

@@ -64,7 +64,7 @@ impl Work<'_> {
 
     fn is_as_settled(&self, step: StepId, settled: &Settled) -> bool {
         let places = self.world.places();
-        let mut pairs = self.step(step).outputs.iter().zip(&settled.artifacts);
+        let mut pairs = self.step(step).outputs.iter().zip(&settled.artifacts[..]);
         pairs.all(|(output, artifact)| places.matches(&output.place, artifact).unwrap_or(false))
     }
 
@@ -77,7 +77,7 @@ impl Work<'_> {
             if !self.is_as_settled(*upstream, settled) {
                 return Err(outputs.first().map_or_else(RelPath::root, |output| output.place.root().clone()));
             }
-            for (output, artifact) in outputs.iter().zip(&settled.artifacts) {
+            for (output, artifact) in outputs.iter().zip(&settled.artifacts[..]) {
                 for entry in artifact.entries.iter().filter(|entry| entry.node != Node::Folder) {
                     let path = output.place.root().under(&entry.path);
                     let stated = path.to_path(&self.world.project.workspace.root).symlink_metadata();

@@ -1,7 +1,7 @@
 //! Which contents each output has had in this workspace, numbered in the order in which they came. Kept in a log in the
 //! zen folder; losing it costs the numbers alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::history::{StepEntry, StepOutcome};
 use super::session::{Progress, World};
 use crate::artifact::{Artifact, Key, RunId, Timestamp};
-use crate::model::StepId;
+use crate::model::StepMap;
 use crate::store::log::FrameLog;
 
 const VERSION: u32 = 1;
@@ -127,7 +127,7 @@ fn frames(payloads: &[Vec<u8>]) -> Vec<(u32, &[u8])> {
 pub(super) fn note(
     world: &World<'_>,
     progress: &Progress,
-    steps: &HashMap<StepId, StepEntry>,
+    steps: &StepMap<StepEntry>,
     run: Option<RunId>,
 ) -> io::Result<()> {
     let is_lost = world.zen_dir.join(FILE).symlink_metadata().is_err();
@@ -144,7 +144,7 @@ pub(super) fn note(
         }
         let run = settled.record.as_ref().map(|record| record.run).or(run).unwrap_or(RunId(0));
         let ended = settled.record.as_ref().map_or(world.now, |record| record.ended);
-        for artifact in &settled.artifacts {
+        for artifact in &settled.artifacts[..] {
             let version = Version { number: 0, artifact: artifact.clone(), run, key: settled.key, ended };
             found.push((entry.step.clone(), version));
         }

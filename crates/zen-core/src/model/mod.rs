@@ -17,11 +17,18 @@ use crate::diag::Span;
 use crate::glob::{PathSet, Pattern};
 use crate::path::RelPath;
 use crate::value::Value;
+use rustc_hash::{FxHashMap, FxHashSet};
 use template::Template;
 
 /// Index into [`Model::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StepId(pub u32);
+
+/// Something for each of some steps.
+pub type StepMap<T> = FxHashMap<StepId, T>;
+
+/// Some steps.
+pub type StepSet = FxHashSet<StepId>;
 
 /// Index into [`Model::pipelines`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -54,7 +54,7 @@ pub fn check(record: &Record) -> Result<(), Fault> {
     }
     let mut names = BTreeSet::new();
     let (mut entries, mut bytes) = (0_usize, 0_u64);
-    for artifact in &record.artifacts {
+    for artifact in &record.artifacts[..] {
         let allowed = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
         if artifact.name.is_empty() || artifact.name.len() > MAX_NAME || !artifact.name.chars().all(allowed) {
             return Err(Fault::Name(escape(artifact.name.as_bytes())));
@@ -173,7 +173,7 @@ mod tests {
             run: RunId(1),
             ended: Timestamp(0),
             duration_ms: 0,
-            artifacts,
+            artifacts: artifacts.into(),
             explanation: Piece { object: Digest([2; 32]), at: 0, len: 0 },
             log: None,
         }

@@ -447,7 +447,7 @@ mod tests {
         let bad = |path: &[u8]| {
             let node = Node::File { digest: Digest([1; 32]), size: 1, executable: false };
             let entries = vec![Entry { path: RelPath::root().child(path), node }];
-            Record { artifacts: vec![Artifact { name: "o".to_owned(), entries }], ..record(1, "p/s", 0) }
+            Record { artifacts: [Artifact { name: "o".to_owned(), entries }].into(), ..record(1, "p/s", 0) }
         };
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());

@@ -1,6 +1,7 @@
 //! What the tests of this module share.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::local::{Access, LocalStore};
 use crate::artifact::{Artifact, Entry, Key, Node, Piece, Production, Record, RunId, Timestamp};
@@ -23,7 +24,7 @@ pub(super) fn record(n: u8, step: &str, ended: i64) -> Record {
         run: RunId(1),
         ended: Timestamp(ended),
         duration_ms: 100,
-        artifacts: vec![],
+        artifacts: Arc::default(),
         explanation: Piece { object: Digest::of(b"explanation"), at: 0, len: 11 },
         log: None,
     }
@@ -32,5 +33,5 @@ pub(super) fn record(n: u8, step: &str, ended: i64) -> Record {
 /// A record with one artifact that is one file.
 pub(super) fn record_of_file(n: u8, step: &str, ended: i64, (digest, size): (Digest, u64)) -> Record {
     let entries = vec![Entry { path: RelPath::root(), node: Node::File { digest, size, executable: false } }];
-    Record { artifacts: vec![Artifact { name: "out".to_owned(), entries }], ..record(n, step, ended) }
+    Record { artifacts: [Artifact { name: "out".to_owned(), entries }].into(), ..record(n, step, ended) }
 }
