@@ -1,7 +1,6 @@
 //! ninja and n2 on the same work, each in a tree of its own. They look at times and keep no old results: what they take
 //! is what a run costs that promises less.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,18 +71,12 @@ impl Peer {
         }
     }
 
-    /// Removes what it keeps, and all outputs.
+    /// Takes away what it keeps, and all outputs.
     ///
     /// # Errors
     /// What the disk says.
     pub(crate) fn make_cold(&self) -> io::Result<()> {
-        for kept in self.kind().keeps {
-            let kept = self.tree.root.join(kept);
-            if kept.exists() {
-                fs::remove_file(kept)?;
-            }
-        }
-        self.tree.drop_outputs()
+        self.tree.make_cold(self.kind().keeps)
     }
 
     fn kind(&self) -> &'static Kind {

@@ -206,13 +206,24 @@ impl Tree {
         Ok(())
     }
 
-    /// Removes what `cargo zen` keeps, and all outputs.
+    /// Takes away what a tool keeps, and all outputs. They are moved, not removed: where many files were removed a moment ago
+    /// ext4 makes new ones slowly, which no first run ever meets.
     ///
     /// # Errors
     /// What the disk says.
-    pub(crate) fn make_cold(&self) -> io::Result<()> {
-        remove(&self.root.join("target"))?;
-        self.drop_outputs()
+    pub(crate) fn make_cold(&self, kept: &[&str]) -> io::Result<()> {
+        let away = self.root.with_extension("away");
+        let number = fs::read_dir(&away).map_or(0, Iterator::count);
+        let away = away.join(number.to_string());
+        fs::create_dir_all(&away)?;
+        let outputs = (0..self.plan.size.packages).map(|package| format!("packages/p{package:04}/out"));
+        for (at, gone) in outputs.chain(kept.iter().map(|kept| (*kept).to_owned())).enumerate() {
+            match fs::rename(self.root.join(gone), away.join(at.to_string())) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn step_table(&self, at: usize, program: &Path) -> String {
