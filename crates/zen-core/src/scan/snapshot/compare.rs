@@ -16,20 +16,28 @@ const SHARE: usize = 32;
 /// What is less than this is stated by one thread: another would hardly have started.
 const FEW: usize = 3_000;
 
+/// What was not looked at does not stand.
 pub(super) fn compare(snapshot: &Snapshot, root: &Path) -> Stands {
     let mut standing = Stands { folders: vec![0; snapshot.folders], entries: vec![false; snapshot.entries] };
     let Ok(root) = File::open(root) else { return standing };
     let threads = if snapshot.size() < FEW { 1 } else { cores() };
-    let next = AtomicUsize::new(0);
+    let (next, moved) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Where so much is to be looked at anew, the rest of it may be as well: it costs less than to state it twice.
+    let enough = FEW.max(snapshot.entries / 8);
     let work = || {
         let mut found = Vec::new();
         loop {
             let start = next.fetch_add(SHARE, Ordering::Relaxed);
-            if start >= snapshot.folders {
+            if start >= snapshot.folders || moved.load(Ordering::Relaxed) > enough {
                 return found;
             }
             for at in start..(start + SHARE).min(snapshot.folders) {
-                found.extend(snapshot.folder(at).map(|folder| state(snapshot, &root, at, &folder)));
+                let Some(folder) = snapshot.folder(at) else { continue };
+                let one = state(snapshot, &root, at, &folder);
+                let others =
+                    one.entries.iter().filter(|stands| !**stands).count().max(folder.count - one.entries.len());
+                moved.fetch_add(others, Ordering::Relaxed);
+                found.push(one);
             }
         }
     };

@@ -175,6 +175,27 @@ fn links_are_not_noted() {
 }
 
 #[test]
+fn where_much_moved_nothing_of_that_stands_and_the_rest_need_not() {
+    let names: Vec<String> = (0..5000).map(|n| format!("d{:02}/f{n}", n % 50)).collect();
+    let tree = Tree::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let sets: Vec<SetSpec> = (0..50).map(|d| paths(&[&format!("d{d:02}/**")], &[])).collect();
+    let (snapshot, numbers) = tree.note(&sets).unwrap();
+    let count = |changed: usize| {
+        names.iter().filter(|name| name[1..3].parse::<usize>().unwrap() < changed).for_each(|name| {
+            fs::write(tree.root.join(name), "another content").unwrap();
+        });
+        let after = snapshot.compare(&tree.root);
+        let stands: Vec<bool> = numbers.iter().map(|set| snapshot.stands(&after, *set)).collect();
+        assert!(stands[..changed].iter().all(|stands| !stands), "{changed} changed");
+        stands.into_iter().filter(|stands| *stands).count()
+    };
+    assert_eq!(count(0), 50);
+    assert_eq!(count(10), 40, "a thousand of five thousand are not much");
+    assert!(count(40) <= 10);
+    assert_eq!(count(50), 0);
+}
+
+#[test]
 fn no_bytes_are_a_snapshot_that_does_not_hold_together() {
     let tree = Tree::new(&["a/x.txt", "a/y.txt"]);
     let (snapshot, _) = tree.note(&[paths(&["a/**"], &[])]).unwrap();
