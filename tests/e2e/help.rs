@@ -28,6 +28,7 @@ fn of_zen() {
       logs       Show the captured output of a step
       artifacts  Show and export what steps made, by name and version
       clean      Remove cached results
+      verify     Read the whole store against its digests, or run a step again and compare
 
     Options:
       -h, --help     Print help

@@ -48,3 +48,4 @@ mod status;
 mod store_loss;
 mod timings;
 mod user_bytes;
+mod verify;

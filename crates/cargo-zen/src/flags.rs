@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Artifacts(Artifacts),
     /// Remove cached results
     Clean(Clean),
+    /// Read the whole store against its digests, or run a step again and compare
+    Verify(Verify),
 }
 
 /// What to run, and how its cache is used: common to `run` and `status`.
@@ -178,6 +180,20 @@ pub(crate) struct Status {
     /// Exit with 5 if anything would run
     #[arg(long)]
     pub(crate) exit_code: bool,
+}
+
+/// `cargo zen verify`
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Move damaged objects to quarantine/: what needs them is made again
+    #[arg(long, conflicts_with = "determinism")]
+    pub(crate) repair: bool,
+    /// Run this step again, in a copy of the workspace, and compare what it makes byte by byte
+    #[arg(long, value_name = "STEP")]
+    pub(crate) determinism: Option<String>,
+    /// How the tables are taken.
+    #[command(flatten)]
+    pub(crate) how: How,
 }
 
 /// `cargo zen explain`

@@ -15,6 +15,26 @@ use crate::exit::ExitCode;
 use crate::flags::Global;
 use crate::shell::Shell;
 
+/// Where a workspace is looked for, and in which environment.
+pub(crate) struct Start {
+    /// The folder to start from.
+    pub(crate) here: PathBuf,
+    /// `--manifest-path`
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// As the process has it.
+    pub(crate) env: BTreeMap<OsString, OsString>,
+}
+
+impl Start {
+    /// In a copy of a workspace, with the store of the workspace itself.
+    pub(crate) fn in_copy(root: &Path, store: &Path) -> Self {
+        let mut env = environment();
+        env.insert("CARGO_TARGET_DIR".into(), root.join("target").into());
+        env.insert("ZEN_STORE_DIR".into(), store.into());
+        Self { here: root.to_owned(), manifest_path: None, env }
+    }
+}
+
 /// A workspace with its definitions.
 pub(crate) struct Loaded {
     /// The workspace and its tables.
@@ -40,7 +60,6 @@ impl Loaded {
         config: Option<&Path>,
         shell: &mut Shell,
     ) -> Result<Self, ExitCode> {
-        let env = environment();
         let here = match std::env::current_dir() {
             Ok(here) => here,
             Err(error) => {
@@ -48,10 +67,28 @@ impl Loaded {
                 return Err(ExitCode::Metadata);
             }
         };
+        Self::at(
+            Start { here, manifest_path: global.manifest_path.clone(), env: environment() },
+            global,
+            overrides,
+            config,
+            shell,
+        )
+    }
+
+    /// The same from another place, in another environment.
+    pub(crate) fn at(
+        start: Start,
+        global: &Global,
+        overrides: &Overrides,
+        config: Option<&Path>,
+        shell: &mut Shell,
+    ) -> Result<Self, ExitCode> {
+        let Start { here, manifest_path, env } = start;
         let store_dir =
             env.get(&OsString::from("ZEN_STORE_DIR")).filter(|dir| !dir.is_empty()).map(|dir| here.join(dir));
         let flags = CargoFlags { locked: global.locked, offline: global.offline };
-        let workspace = match Workspace::discover(&here, global.manifest_path.as_deref(), &env, flags) {
+        let workspace = match Workspace::discover(&here, manifest_path.as_deref(), &env, flags) {
             Ok(workspace) => workspace,
             Err(error) => return Err(report(shell, &error.into(), &Sources::default())),
         };

@@ -75,9 +75,18 @@ impl Prepared {
         run: Option<&flags::Run>,
         shell: &mut Shell,
     ) -> Result<Self, ExitCode> {
-        let pipelines = flags.names.iter().map(|name| pipeline_of(name).to_owned()).collect();
-        let overrides = Overrides { set: flags.how.set.clone(), args: flags.how.args.clone(), pipelines };
-        let loaded = Loaded::with_config(global, &overrides, flags.how.config.as_deref(), shell)?;
+        let loaded = Loaded::with_config(global, &overrides(flags), flags.how.config.as_deref(), shell)?;
+        Self::of(loaded, global, flags, run, shell)
+    }
+
+    /// From flags and the definitions that they are of.
+    pub(crate) fn of(
+        loaded: Loaded,
+        global: &Global,
+        flags: &flags::Selection,
+        run: Option<&flags::Run>,
+        shell: &mut Shell,
+    ) -> Result<Self, ExitCode> {
         let request =
             Request { names: flags.names.clone(), steps: flags.step.clone(), package: global.package.clone() };
         let failed = |shell: &mut Shell, error: EngineError| Err(report(shell, &error, loaded.sources()));
@@ -113,7 +122,8 @@ impl Prepared {
         Ok(Self { loaded, selection, options })
     }
 
-    fn title(&self) -> String {
+    /// Of what is selected, in words.
+    pub(crate) fn title(&self) -> String {
         title(&self.loaded.definitions.model, &self.selection)
     }
 
@@ -192,7 +202,7 @@ impl Prepared {
 }
 
 /// Ends by the signal, so that whoever started zen sees it.
-fn stopped_by(signal: Signal, shell: &mut Shell) -> ExitCode {
+pub(crate) fn stopped_by(signal: Signal, shell: &mut Shell) -> ExitCode {
     if let Err(error) = reraise(signal) {
         shell.warning(&format!("the signal could not be raised again: {error}"));
     }
@@ -244,6 +254,12 @@ pub(crate) fn put(mut stdout: impl Write, bytes: &[u8], shell: &mut Shell) -> Ex
 /// The pipeline of `[package:]pipeline[/step]`.
 pub(crate) fn pipeline_of(name: &str) -> &str {
     name.split_once('/').map_or(name, |(pipeline, _)| pipeline)
+}
+
+/// What is put over the tables.
+pub(crate) fn overrides(flags: &flags::Selection) -> Overrides {
+    let pipelines = flags.names.iter().map(|name| pipeline_of(name).to_owned()).collect();
+    Overrides { set: flags.how.set.clone(), args: flags.how.args.clone(), pipelines }
 }
 
 /// The pipelines of a selection, in words.

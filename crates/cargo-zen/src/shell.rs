@@ -200,6 +200,8 @@ pub(crate) enum Verb {
     Blocking,
     /// Something was removed.
     Removed,
+    /// It is what it should be.
+    Verified,
     /// All is done.
     Finished,
 }
@@ -208,7 +210,9 @@ impl Verb {
     /// The verb, padded and styled, and the message.
     pub(crate) fn line(self, message: &str) -> String {
         let style = match self {
-            Self::Fresh | Self::Restored | Self::Restorable | Self::Ran | Self::Finished => style::GOOD,
+            Self::Fresh | Self::Restored | Self::Restorable | Self::Ran | Self::Finished | Self::Verified => {
+                style::GOOD
+            }
             Self::Planning | Self::Running | Self::Removed => style::HEADER,
             Self::Stale | Self::Maybe | Self::Skipped | Self::Retrying => style::WARN,
             Self::Failed => style::ERROR,

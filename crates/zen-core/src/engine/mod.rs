@@ -2,6 +2,7 @@
 //! colours and exit codes are not known here.
 #![expect(clippy::disallowed_methods, reason = "an edge: reads the clock, and what the other edges left")]
 
+pub mod again;
 pub mod artifacts;
 mod attempt;
 mod batch;
@@ -56,7 +57,9 @@ use crate::model::{Model, StepId};
 use crate::path::RelPath;
 use crate::process::Signal;
 use crate::scan::walk::{self, Kind, SetSpec};
+use crate::store::local::{Access, LocalStore};
 use crate::store::place::{StoreError, mark};
+use crate::store::verify::Verified;
 use crate::workspace::{Toolchains, Workspace, WorkspaceError};
 
 /// A workspace, and its tables as they are written.
@@ -220,6 +223,25 @@ impl Project {
             (None, None) => self.workspace.zen_dir(),
         }
     }
+}
+
+/// Reads a workspace's store whole, against its digests; with `repair`, moves what is damaged out of the way.
+///
+/// # Errors
+/// The store cannot be read, or not be written with `repair`.
+pub fn verify(
+    project: &Project,
+    definitions: &Definitions,
+    store_dir: Option<&Path>,
+    repair: bool,
+) -> Result<Verified, EngineError> {
+    project.create_zen_dir()?;
+    let folder = project.store_folder(&definitions.model, store_dir);
+    if !folder.exists() {
+        return Ok(Verified::default());
+    }
+    let store = LocalStore::open(&folder, if repair { Access::Write } else { Access::Read })?;
+    Ok(store.verify(repair)?)
 }
 
 /// How the caches are used, beyond what the definitions say.

@@ -39,6 +39,14 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// The record that a step of the plan is cached by.
+    pub fn record_of(&self, step: StepId) -> Option<Arc<Record>> {
+        let decided = self.progress.decided.get(&step)?;
+        decided.record.clone().filter(|_| matches!(decided.decision, Decision::Fresh | Decision::Restore))
+    }
+}
+
 impl Progress {
     fn planned(&self, world: &World<'_>, step: StepId) -> Planned {
         match self.decided.get(&step) {

@@ -350,12 +350,12 @@ fn open_up(disk: &Path) -> io::Result<bool> {
 }
 
 #[cfg(unix)]
-fn symlink(target: &Path, at: &Path) -> io::Result<()> {
+pub(crate) fn symlink(target: &Path, at: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, at)
 }
 
 #[cfg(windows)]
-fn symlink(target: &Path, at: &Path) -> io::Result<()> {
+pub(crate) fn symlink(target: &Path, at: &Path) -> io::Result<()> {
     match at.parent().is_some_and(|folder| folder.join(target).is_dir()) {
         true => std::os::windows::fs::symlink_dir(target, at),
         false => std::os::windows::fs::symlink_file(target, at),
@@ -363,7 +363,7 @@ fn symlink(target: &Path, at: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(any(unix, windows)))]
-fn symlink(_: &Path, _: &Path) -> io::Result<()> {
+pub(crate) fn symlink(_: &Path, _: &Path) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 

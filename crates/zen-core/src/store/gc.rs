@@ -386,7 +386,7 @@ fn object_at(path: &Path) -> io::Result<Option<Object>> {
     Ok(metadata.is_file().then_some(object))
 }
 
-fn is_fan_out(path: &Path) -> bool {
+pub(super) fn is_fan_out(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.len() == 2 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

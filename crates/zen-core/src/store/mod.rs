@@ -16,6 +16,7 @@ pub mod place;
 
 pub mod records;
 pub mod series;
+pub mod verify;
 
 #[cfg(test)]
 mod testing;
