@@ -39,6 +39,7 @@ mod random_dag;
 mod readme;
 mod reuse;
 mod running;
+mod secrets;
 mod selection;
 mod sharing;
 mod signals;

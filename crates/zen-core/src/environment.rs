@@ -123,7 +123,7 @@ pub fn step_environment(
     set: &BTreeMap<String, String>,
     conditions: Conditions,
 ) -> StepEnvironment {
-    environment(outer, (step.uses_cargo, &step.track_env, &step.pass_env), set, conditions)
+    environment(outer, (step.uses_cargo, &step.track_env, [&step.pass_env, &step.secret_env]), set, conditions)
 }
 
 /// The environment of a hook, by the same rules.
@@ -134,12 +134,12 @@ pub fn hook_environment(
     conditions: Conditions,
 ) -> BTreeMap<OsString, OsString> {
     let uses_cargo = hook.calls_cargo || scope.uses_cargo;
-    environment(outer, (uses_cargo, &scope.track_env, &scope.pass_env), set, conditions).vars
+    environment(outer, (uses_cargo, &scope.track_env, [&scope.pass_env, &scope.secret_env]), set, conditions).vars
 }
 
 fn environment(
     outer: &Outer,
-    (uses_cargo, track_env, pass_env): (bool, &[String], &[String]),
+    (uses_cargo, track_env, passed): (bool, &[String], [&Vec<String>; 2]),
     set: &BTreeMap<String, String>,
     conditions: Conditions,
 ) -> StepEnvironment {
@@ -147,7 +147,7 @@ fn environment(
     let cargo_handed = Names::new(CARGO_HANDED_ON.iter().filter(|_| uses_cargo));
     let cargo_keyed = Names::new(CARGO_KEYED.iter().filter(|_| uses_cargo));
     let tracked = Names::new(track_env);
-    let passed = Names::new(pass_env);
+    let passed = Names::new(passed.into_iter().flatten());
 
     let mut vars: BTreeMap<OsString, OsString> = BTreeMap::new();
     vars.insert("LC_ALL".into(), "C.UTF-8".into());
@@ -179,6 +179,13 @@ fn environment(
         keyed.remove(canonical(name).as_ref());
     }
     StepEnvironment { vars, keyed }
+}
+
+/// The values that are to be seen nowhere, of all that a step or hook gets.
+pub fn secrets<'v>(vars: &'v Outer, secret_env: &[String]) -> impl Iterator<Item = &'v [u8]> + use<'v> {
+    let secret = Names::new(secret_env);
+    let of = vars.iter().filter(|(name, _)| name.to_str().is_some_and(|name| secret.has(name)));
+    of.map(|(_, value)| value.as_encoded_bytes()).collect::<Vec<_>>().into_iter()
 }
 
 /// All that keys and warnings of these steps take from outside, and more: while it is the same, so are they.

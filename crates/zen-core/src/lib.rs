@@ -41,6 +41,8 @@ pub mod environment;
 
 pub mod render;
 
+pub mod redact;
+
 // The edges: from here on the world is touched.
 
 pub mod scan;

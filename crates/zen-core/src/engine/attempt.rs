@@ -17,13 +17,14 @@ use super::upstream::Borrowed;
 use crate::artifact::{Artifact, Key, Node};
 use crate::decide::Why;
 use crate::diag::Diagnostic;
-use crate::environment::{Outer, StepContext, step_environment, zen_context, zen_variables};
+use crate::environment::{Outer, StepContext, secrets, step_environment, zen_context, zen_variables};
 use crate::event::Event;
 use crate::model::{ArtifactRef, Command, InputSource, Place, Step, StepId};
 use crate::path::RelPath;
 use crate::place::{PlaceError, Replaced};
 use crate::process::jobserver::Jobserver;
 use crate::process::{self, Exit, GRACE, JobId, Spec, Stdout};
+use crate::redact::Redactor;
 use crate::render::{Values, batch_words, command_words, join, render_text};
 use crate::scan::Content;
 use crate::scan::walk::SetSpec;
@@ -331,10 +332,13 @@ impl<'a, 'w> Attempt<'a, 'w> {
     /// Runs a program, its output captured and passed on.
     pub(super) fn spawn(&mut self, spec: &Spec) -> Result<Exit, String> {
         let (log, say, step) = (&mut self.log, self.say, self.job.step);
-        let exit = process::run(spec, self.work.control, &mut |bytes| {
+        let mut redactor = Redactor::new(secrets(&spec.env, &self.step.secret_env));
+        let mut pass_on = |bytes: &[u8]| {
             log.extend_from_slice(bytes);
             say(Message::Event(Event::Output { step, bytes: bytes.to_vec() }));
-        });
+        };
+        let exit = process::run(spec, self.work.control, &mut |bytes| redactor.push(bytes, &mut pass_on));
+        redactor.end(&mut pass_on);
         let exit = exit.map_err(|error| chain(&error))?;
         self.exit_code = exit.code;
         Ok(exit)

@@ -10,11 +10,13 @@ use super::job::chain;
 use super::locks;
 use super::session::World;
 use crate::diag::Diagnostic;
-use crate::environment::{Outer, step_environment};
+use crate::environment::{Outer, secrets, step_environment};
+
 use crate::model::template::{Placeholder, Template};
 use crate::model::{CacheFunc, Step, StepId, StepMap};
 use crate::path::RelPath;
 use crate::process::{self, Control, GRACE, JobId, Spec, Stdout};
+use crate::redact::Redactor;
 use crate::render::{Values, command_words, render_text};
 
 /// How long a function may take where the step sets no `timeout`.
@@ -26,6 +28,7 @@ struct Question {
     words: Vec<OsString>,
     cwd: RelPath,
     env: Vec<(OsString, OsString)>,
+    secret_env: Vec<String>,
     limit: Duration,
 }
 
@@ -84,7 +87,8 @@ fn question(world: &World<'_>, step: &Step, function: &CacheFunc) -> Result<Ques
     env.insert("ZEN_WORKSPACE_ROOT".into(), world.project.workspace.root.clone().into());
     env.insert(locks::ANCESTORS.into(), locks::with_ours(world).into());
     let (cwd, limit) = (step.cwd.clone(), step.timeout.unwrap_or(LIMIT));
-    Ok(Question { words, cwd, env: env.into_iter().collect(), limit })
+    let secret_env = step.secret_env.clone();
+    Ok(Question { words, cwd, env: env.into_iter().collect(), secret_env, limit })
 }
 
 fn names_artifacts(template: &Template) -> bool {
@@ -133,6 +137,7 @@ fn ask(world: &World<'_>, question: &Question) -> Answer {
     };
     let mut said: Vec<u8> = Vec::new();
     let exit = process::run(&spec, &Control::default(), &mut |bytes| said.extend_from_slice(bytes));
+    let said = Redactor::new(secrets(&spec.env, &question.secret_env)).text(&said);
     let said = String::from_utf8_lossy(&said).trim_end().to_owned();
     match exit {
         Err(error) => Err((chain(&error), said)),

@@ -14,12 +14,13 @@ use super::run::millis;
 use super::session::{Progress, World};
 use crate::diag::Diagnostic;
 use crate::environment::{
-    Outer, StepContext, StepEnvironment, hook_environment, path_json, undeclared_variables, zen_variables,
+    Outer, StepContext, StepEnvironment, hook_environment, path_json, secrets, undeclared_variables, zen_variables,
 };
 use crate::event::{Event, Finished, Listener, Outcome, Summary, outputs_json};
 use crate::graph::expand;
 use crate::model::{Command, Hook, HookScope, HookTime, Hooks, Pipeline, PipelineId, StepId};
 use crate::process::{self, Control, GRACE, JobId, Signal, Spec, Stdout};
+use crate::redact::Redactor;
 use crate::render::{Values, command_words, render_text};
 
 /// The version of the JSON that hooks get. It rises when a field changes its meaning.
@@ -245,9 +246,10 @@ impl<'a, 'w> Told<'a, 'w> {
         match self.spec(call) {
             Ok(spec) => {
                 let hook = format!("{} of {of}", time.key());
-                let ended = process::run(&spec, control, &mut |bytes| {
-                    say(Event::HookOutput { hook: hook.clone(), bytes: bytes.to_vec() });
-                });
+                let mut redactor = Redactor::new(secrets(&spec.env, &call.scope.secret_env));
+                let mut pass_on = |bytes: &[u8]| say(Event::HookOutput { hook: hook.clone(), bytes: bytes.to_vec() });
+                let ended = process::run(&spec, control, &mut |bytes| redactor.push(bytes, &mut pass_on));
+                redactor.end(&mut pass_on);
                 match ended {
                     Ok(exit) if exit.success() => {}
                     Ok(exit) => failure = Some(exit.describe()),

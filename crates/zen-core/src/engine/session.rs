@@ -71,8 +71,8 @@ pub(super) fn reused(record: &Record) -> Reused {
     Reused { run: record.run, ended: record.ended, saved }
 }
 
-/// Does a step use cargo; its `track-env`, its `pass-env`, and the names of its `env`.
-type Asked = (bool, Vec<String>, Vec<String>, Vec<String>);
+/// Does a step use cargo; its `track-env`, `pass-env` and `secret-env`, and the names of its `env`.
+type Asked = (bool, [Vec<String>; 3], Vec<String>);
 
 /// What does not change while a command works: workers share it.
 #[derive(Debug)]
@@ -445,7 +445,8 @@ impl World<'_> {
     pub(super) fn environment(&self, step: StepId) -> Arc<StepEnvironment> {
         let step = self.definitions.model.step(step);
         let names = || step.env.keys().cloned();
-        let asked = (step.uses_cargo, step.track_env.clone(), step.pass_env.clone(), names().collect::<Vec<_>>());
+        let lists = [&step.track_env, &step.pass_env, &step.secret_env].map(Clone::clone);
+        let asked = (step.uses_cargo, lists, names().collect::<Vec<_>>());
         let mut known = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
         let made = known.entry(asked).or_insert_with(|| {
             // Names are all that matters here: values may hold what is not settled yet.

@@ -34,6 +34,7 @@ fn step(uses_cargo: bool, track: &[&str], pass: &[&str]) -> Step {
         env: BTreeMap::new(),
         track_env: names(track),
         pass_env: names(pass),
+        secret_env: Vec::new(),
         pool: None,
         threads: None,
         timeout: None,

@@ -211,6 +211,7 @@ pub fn same_definition(a: &Step, b: &Step) -> bool {
         && a.env.iter().zip(&b.env).all(|((a, x), (b, y))| a == b && x.parts == y.parts)
         && a.track_env == b.track_env
         && a.pass_env == b.pass_env
+        && a.secret_env == b.secret_env
         && a.interactive == b.interactive
         && a.enable_cache.0 == b.enable_cache.0
         && a.policy == b.policy

@@ -149,6 +149,7 @@ impl Tables {
             env: BTreeMap::new(),
             track_env: Vec::new(),
             pass_env: Vec::new(),
+            secret_env: Vec::new(),
             pool: None,
             threads: Some(1),
             timeout: None,

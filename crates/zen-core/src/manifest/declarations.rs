@@ -44,6 +44,7 @@ pub(crate) struct Level {
     pub(crate) env: BTreeMap<String, Text>,
     pub(crate) track_env: Vec<Text>,
     pub(crate) pass_env: Vec<Text>,
+    pub(crate) secret_env: Vec<Text>,
     pub(crate) shell: Option<Vec<Text>>,
     pub(crate) packages: Vec<Text>,
     pub(crate) timeout: Option<Duration>,

@@ -25,7 +25,7 @@ fn hook(reader: &mut Reader<'_>, time: HookTime, node: &Node<'_>) -> Option<Hook
         return Some(HookDeclaration { time, command: command(reader, node, key)?, on_cached: false, span });
     }
     let fields = reader.fields(node, &format!("`{key}`"), TABLE_KEYS, |key| match key {
-        "env" | "cwd" | "shell" | "pass-env" | "track-env" => {
+        "env" | "cwd" | "shell" | "pass-env" | "secret-env" | "track-env" => {
             Some(format!("a hook has the `{key}` of the table that it stands in"))
         }
         "timeout" => Some("a hook has 30 seconds".to_owned()),

@@ -9,7 +9,7 @@ use super::declarations::{Expiry, FunctionDeclaration, Level, PolicyDeclaration,
 use super::reader::{Fields, Key, Name, Node, Reader, Text};
 use crate::diag::{Diagnostic, Span};
 
-use Key::{Known, NotYet};
+use Key::Known;
 
 /// The keys of every level.
 pub(crate) const LEVEL_KEYS: &[Key] = &[
@@ -18,7 +18,7 @@ pub(crate) const LEVEL_KEYS: &[Key] = &[
     Known("env"),
     Known("track-env"),
     Known("pass-env"),
-    NotYet("secret-env"),
+    Known("secret-env"),
     Known("shell"),
     Known("packages"),
     Known("timeout"),
@@ -57,6 +57,7 @@ pub(crate) fn level(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Level {
         env: fields.get("env").map(|node| env(reader, node)).unwrap_or_default(),
         track_env: strings(reader, "track-env"),
         pass_env: strings(reader, "pass-env"),
+        secret_env: strings(reader, "secret-env"),
         shell: fields.get("shell").and_then(|node| shell(reader, node)),
         packages: fields.get("packages").map(|node| reader.string_or_strings(node, "packages")).unwrap_or_default(),
         timeout: fields.get("timeout").and_then(|node| {

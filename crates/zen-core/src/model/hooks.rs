@@ -32,6 +32,8 @@ pub struct HookScope {
     pub track_env: Vec<String>,
     /// `pass-env`. Sorted.
     pub pass_env: Vec<String>,
+    /// `secret-env`. Sorted.
+    pub secret_env: Vec<String>,
     /// `{{ params.x }}`
     pub params: BTreeMap<String, Value>,
     /// `{{ pipeline.x }}`
@@ -48,6 +50,7 @@ impl Default for HookScope {
             env: BTreeMap::new(),
             track_env: Vec::new(),
             pass_env: Vec::new(),
+            secret_env: Vec::new(),
             params: BTreeMap::new(),
             pipeline: BTreeMap::new(),
             matrix: BTreeMap::new(),

@@ -174,6 +174,9 @@ pub struct Step {
     pub track_env: Vec<String>,
     /// `pass-env`: globs of names that are read from outside, not keyed. Sorted.
     pub pass_env: Vec<String>,
+    /// `secret-env`: globs of names that are handed on as `pass-env` is, and whose values are masked in what the step
+    /// prints. Sorted.
+    pub secret_env: Vec<String>,
     /// `pool`
     pub pool: Option<String>,
     /// `threads-required`; `None`: all of `-j`.

@@ -66,8 +66,9 @@ fn differs(step: &Step, first: &Step) -> Option<&'static str> {
     if built(step) != built(first) || shell(step) != shell(first) {
         return Some("what is built for `run`, or its `shell`,");
     }
-    let handed = |step: &Step| (step.track_env.clone(), step.pass_env.clone(), step.pool.clone());
-    (handed(step) != handed(first)).then_some("`track-env`, `pass-env` or `pool`")
+    let handed =
+        |step: &Step| (step.track_env.clone(), step.pass_env.clone(), step.secret_env.clone(), step.pool.clone());
+    (handed(step) != handed(first)).then_some("`track-env`, `pass-env`, `secret-env` or `pool`")
 }
 
 /// A placeholder in a word that cannot be there several times, as a program and a redirection's target: one would win,

@@ -184,6 +184,7 @@ pub(crate) fn finish(context: &Context<'_>, draft: Draft<'_>, at: usize, problem
         env: levels.env().into_iter().map(|(name, text)| (name.to_owned(), renderer.template(text))).collect(),
         track_env: renderer.set(levels.joined(|level| &level.track_env)),
         pass_env: renderer.set(levels.joined(|level| &level.pass_env)),
+        secret_env: renderer.set(levels.joined(|level| &level.secret_env)),
         pool: declared.pool.as_ref().and_then(|text| pool(context, &mut renderer, text)),
         threads: match declared.threads {
             None => Some(1),
