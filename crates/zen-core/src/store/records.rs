@@ -136,6 +136,9 @@ impl Records {
     /// # Errors
     /// What writing met.
     pub fn touch(&self, keys: &[Key], now: Timestamp) -> io::Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
         let mut payload = vec![SCHEMA];
         {
             let inner = self.lock();
