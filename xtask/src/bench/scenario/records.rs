@@ -32,7 +32,7 @@ pub(super) fn records(bench: &Bench<'_>) -> io::Result<Outcome> {
     // Not one of the records was lost on the way.
     run(bench, &many, &["--set", &format!("round={}", ROUNDS - 1)], fresh)?;
     let name = format!("records: {} of {steps} steps", steps * ROUNDS);
-    let row = Row::times(name, &of_many, Target::None);
+    let row = Row::times(name, &of_many, Target::Above(15.0));
     Ok(Outcome::Rows(vec![row.beside(format!("{steps} records of {steps} steps"), &of_few)]))
 }
 
