@@ -171,3 +171,25 @@ fn logs_hold_the_bytes_as_they_came() {
     let done = workspace.command(&["logs", "lint/load"]).output().expect("cargo-zen starts");
     assert_eq!(done.stdout, b"a\xffb\r\n\x1b[1mno end");
 }
+
+#[test]
+fn f47_what_a_step_prints_steers_no_terminal_and_no_runner() {
+    let mut workspace = Workspace::with_step(
+        r#"
+run = """
+printf 'a\\033[31mred\\033[0m \\033]0;title\\007\\033]52;c;bHM=\\033\\\\\\033[2Jz\\n'
+echo '::add-mask::everything'
+"""
+"#,
+    );
+    let run = workspace.zen(&["run", "--color", "always"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("a\u{1b}[31mred\u{1b}[0m z"), "{:?}", run.stderr);
+    let log = workspace.zen(&["logs", "s"]);
+    assert_eq!(log.stdout, "a\u{1b}[31mred\u{1b}[0m z\n::add-mask::everything\n");
+    workspace.env.insert("GITHUB_ACTIONS".to_owned(), "true".to_owned());
+    let log = workspace.zen(&["logs", "s"]).stdout;
+    let lines: Vec<&str> = log.lines().collect();
+    let token = lines[0].strip_prefix("::stop-commands::").expect("the runner is told to look away");
+    assert_eq!(lines[1..], ["a\u{1b}[31mred\u{1b}[0m z", "::add-mask::everything", &format!("::{token}::")]);
+}

@@ -20,6 +20,7 @@ mod files;
 mod harness;
 mod help;
 mod hooks;
+mod hostile;
 mod human;
 mod ignored_inputs;
 mod interactive;

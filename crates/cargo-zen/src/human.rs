@@ -12,6 +12,7 @@ use zen_core::model::StepId;
 use crate::diagnose;
 use crate::flags::OutputStyle;
 use crate::shell::{Shell, Verb, Verbosity};
+use crate::tame::{Tame, tame};
 use crate::words::{Names, count, elapsed, saved};
 
 /// From this many on, fresh steps are one line.
@@ -35,6 +36,7 @@ pub(crate) struct Human<'a> {
     /// Who has the terminal to itself: there is no bar then.
     terminal: Option<StepId>,
     kept: BTreeMap<StepId, Vec<u8>>,
+    tamed: BTreeMap<StepId, Tame>,
     /// For the bar: how many steps there are, how many are done.
     total: usize,
     done: usize,
@@ -52,9 +54,9 @@ impl<'a> Human<'a> {
         output: OutputStyle,
         now: Timestamp,
     ) -> Self {
-        let (running, kept) = (BTreeSet::new(), BTreeMap::new());
+        let (running, kept, tamed) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         let (terminal, fold) = (None, None);
-        Self { shell, names, sources, title, output, now, running, terminal, kept, total: 0, done: 0, fold }
+        Self { shell, names, sources, title, output, now, running, terminal, kept, tamed, total: 0, done: 0, fold }
     }
 
     fn planned(&mut self, steps: &[Planned]) {
@@ -85,7 +87,9 @@ impl<'a> Human<'a> {
     }
 
     fn output(&mut self, step: StepId, bytes: &[u8]) {
+        let bytes = &self.tamed.entry(step).or_default().push(bytes);
         match self.output {
+            _ if bytes.is_empty() => {}
             OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(self.names.of(step), bytes),
             OutputStyle::Lines => self.print(bytes),
             OutputStyle::Grouped | OutputStyle::Failures => {
@@ -119,6 +123,7 @@ impl<'a> Human<'a> {
         let name = self.names.of(finished.step).to_owned();
         self.done += 1;
         self.terminal = self.terminal.filter(|step| *step != finished.step);
+        self.tamed.remove(&finished.step);
         if self.running.remove(&finished.step) {
             self.show_bar();
         }
@@ -211,7 +216,7 @@ impl Listener for Human<'_> {
                 self.shell.no_bar();
             }
             Event::Output { step, bytes } => self.output(*step, bytes),
-            Event::HookOutput { hook, bytes } => self.print_prefixed(hook, bytes),
+            Event::HookOutput { hook, bytes } => self.print_prefixed(hook, &tame(bytes)),
             Event::Retrying { step, attempt, failure, delay } => {
                 let name = self.names.of(*step);
                 let delay = if delay.is_zero() { String::new() } else { format!(", again in {}", saved(*delay)) };

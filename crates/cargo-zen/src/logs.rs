@@ -1,5 +1,7 @@
 //! `cargo zen logs`: the captured output of a step.
 
+use std::hash::{BuildHasher, RandomState};
+
 use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::{EngineError, select};
 use zen_core::graph::{Request, SelectError};
@@ -13,6 +15,7 @@ use crate::flags::{self, Global};
 use crate::load::{Loaded, report};
 use crate::run::put;
 use crate::shell::Shell;
+use crate::tame::tame;
 
 /// `cargo zen logs`
 pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> ExitCode {
@@ -65,7 +68,18 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
         }
         _ => shell.note(&format!("output of `{}` in run {}", step.step, run.id)),
     }
-    put(std::io::stdout(), &bytes, shell)
+    put(std::io::stdout(), &for_reading(&bytes, shell.is_github), shell)
+}
+
+/// A log that is shown again: what a terminal or GitHub's runner would obey, it is not to obey once more.
+fn for_reading(bytes: &[u8], is_github: bool) -> Vec<u8> {
+    let text = tame(bytes);
+    if !is_github {
+        return text;
+    }
+    let token = format!("{:016x}", RandomState::new().hash_one(bytes));
+    let end = if text.ends_with(b"\n") || text.is_empty() { "" } else { "\n" };
+    [format!("::stop-commands::{token}\n").as_bytes(), &text, format!("{end}::{token}::\n").as_bytes()].concat()
 }
 
 /// The step's entry in the run that is asked for, or in the latest in which it ran.

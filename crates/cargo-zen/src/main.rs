@@ -14,6 +14,7 @@ mod logs;
 mod progress;
 mod run;
 mod shell;
+mod tame;
 mod timings;
 mod verify;
 mod words;
