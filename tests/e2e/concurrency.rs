@@ -303,3 +303,21 @@ outputs = ["text.txt"]
         assert_eq!(workspace.read(&format!("target/zen/out/p/{step}/text.txt")), "1\n");
     }
 }
+
+#[test]
+fn f8_what_was_made_a_moment_ago_is_not_made_again() {
+    // What a step waits for is no part of its key, and neither is its name.
+    let mut tables = String::from("[workspace.metadata.zen]\npass-env = [\"MARK\"]\n");
+    for step in 0..8 {
+        let after = if step == 0 { String::new() } else { format!("after = [\"s{}\"]\n", step - 1) };
+        tables.push_str(&format!(
+            "[workspace.metadata.zen.pipelines.p.steps.s{step}]\nrun = \"echo ran >> $MARK\"\nfiles = [\"in.txt\"]\n{after}"
+        ));
+    }
+    let mut workspace = Workspace::new(&tables);
+    workspace.write("in.txt", "1\n");
+    workspace.named_path("MARK");
+    let outcomes = workspace.ok(&[]).outcomes();
+    assert_eq!(outcomes, "s0=ran s1=fresh s2=fresh s3=fresh s4=fresh s5=fresh s6=fresh s7=fresh");
+    assert_eq!(workspace.lines_of("MARK"), ["ran"]);
+}

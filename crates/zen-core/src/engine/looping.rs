@@ -266,6 +266,12 @@ impl<'r, 'w> Loop<'r, 'w> {
         let definition = self.world.definitions.model.step(step);
         let is_cached = self.world.disabled(step, definition).is_none();
         if let (Ok(key), true) = (&decided.key, is_cached) {
+            // It was made a moment ago.
+            if self.recording.has_key(*key) {
+                self.write_records();
+                let woken = self.decide_again(step);
+                return self.take_up(scope, woken);
+            }
             if let Some(producer) = self.producing.get(key).filter(|producer| **producer != step) {
                 self.parked.entry(*producer).or_default().push(step);
                 return;

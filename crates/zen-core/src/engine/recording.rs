@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::artifact::{Piece, Record};
+use crate::artifact::{Key, Piece, Record};
 use crate::model::StepId;
 use crate::store::Objects;
 use crate::store::local::LocalStore;
@@ -47,6 +47,11 @@ impl Recording {
     /// Does the record of this step wait?
     pub(super) fn has(&self, step: StepId) -> bool {
         self.waiting.iter().any(|(waiting, _)| *waiting == step)
+    }
+
+    /// Does a record of this key wait?
+    pub(super) fn has_key(&self, key: Key) -> bool {
+        self.waiting.iter().any(|(_, unrecorded)| unrecorded.record.key == key)
     }
 
     /// When they are to be written, if there are any.
@@ -98,7 +103,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::artifact::{Artifact, Entry, Key, Node, Production, RunId, Timestamp};
+    use crate::artifact::{Artifact, Entry, Node, Production, RunId, Timestamp};
     use crate::digest::Digest;
     use crate::path::RelPath;
     use crate::store::local::Access;
