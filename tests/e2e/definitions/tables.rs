@@ -200,15 +200,14 @@ run = "touch ran""#), @r#"
 
 #[test]
 fn what_comes_later_says_so() {
-    assert_snapshot!(wrong_step(r#"run = "true"
-secret-env = ["TOKEN"]"#), @r#"
-    error: `secret-env` is not supported yet
-      --> Cargo.toml:14:1
+    assert_snapshot!(wrong_step(r#"run.fn = "f""#), @r#"
+    error: `fn` is not supported yet
+      --> Cargo.toml:13:5
        |
-    14 | secret-env = ["TOKEN"]
-       | ^^^^^^^^^^ in step `use`
+    13 | run.fn = "f"
+       |     ^^ in `run`
        |
-       = help: remove it, or keep it as `x-secret-env` until it is: such keys are left alone
+       = help: remove it, or keep it as `x-fn` until it is: such keys are left alone
     "#);
 }
 
@@ -314,7 +313,7 @@ run = "touch ran""#), @r#"
     8 | [workspace.metadata.zen.training.steps.load]
       |                         ^^^^^^^^ not a key of this table
       |
-      = help: known keys: `cache-policy`, `default-pipeline`, `enable-cache`, `env`, `packages`, `pass-env`, `pipelines`, `pools`, `required-version`, `retries`, `shell`, `store` and 2 more
+      = help: known keys: `cache-policy`, `default-pipeline`, `enable-cache`, `env`, `packages`, `pass-env`, `pipelines`, `pools`, `required-version`, `retries`, `secret-env`, `shell` and 3 more
 
     error: unknown key `load` in pipeline `p`
       --> Cargo.toml:11:37
