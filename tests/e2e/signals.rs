@@ -208,3 +208,28 @@ outputs.copy = "copy.txt"
     workspace.env.remove("DIE");
     assert_eq!(workspace.ok(&[]).outcomes(), "first=fresh second=ran", "however quick the first one was");
 }
+
+#[test]
+fn f55_a_copy_that_is_taken_in_the_middle_of_a_run_is_a_good_store() {
+    let (workspace, mut go) = gated("");
+    go.open();
+    workspace.ok(&[]);
+    workspace.write("in.txt", "2\n");
+    let mut running = workspace.start(&[]);
+    running.until_printed("s-is-there");
+    let mut copy = workspace.clone_elsewhere();
+    go.open();
+    assert!(running.end().0.success());
+    assert_eq!(workspace.read("copy.txt"), "2\n");
+
+    // To the copy it is as if the run had been killed.
+    let mut go = copy.gate("GO");
+    copy.write("in.txt", "1\n");
+    assert_eq!(copy.ok(&[]).outcomes(), "later=fresh s=fresh", "what was recorded before is there");
+    assert_eq!((copy.read("file.txt"), copy.read("copy.txt")), ("1\n".to_owned(), "1\n".to_owned()));
+    assert_eq!(copy.zen(&["verify"]).code, Some(0));
+    copy.write("in.txt", "3\n");
+    go.open();
+    assert_eq!(copy.ok(&[]).outcomes(), "later=ran s=ran");
+    assert_eq!(copy.read("copy.txt"), "3\n");
+}
