@@ -5,11 +5,16 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
+use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use rayon::prelude::*;
+
 use super::stamp::Stamp;
 use crate::digest::Digest;
 
-/// From this size on the two cores share one file.
+/// From this size on all cores share one file.
 const SHARED: u64 = 4 << 20;
+/// What one of them takes at a time: a power of two, and no more than its cache holds.
+const PIECE: u64 = 1 << 20;
 const TRIES: usize = 3;
 
 /// Digest of the regular file at `path`, and the stamp that it had before its first and after its last byte was read.
@@ -21,9 +26,11 @@ pub fn hash_file(path: &Path) -> io::Result<(Digest, Stamp)> {
     for _ in 0..TRIES {
         let (mut file, metadata) = open_stated(path)?;
         let before = Stamp::of(&metadata);
-        let digest = hash_open(&mut file, before.size)?;
-        if Stamp::of(&file.metadata()?) == before {
-            return Ok((digest, before));
+        match hash_open(&mut file, before.size) {
+            Ok(digest) if Stamp::of(&file.metadata()?) == before => return Ok((digest, before)),
+            // It was cut meanwhile.
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            _ => {}
         }
     }
     Err(io::Error::new(io::ErrorKind::ResourceBusy, "the file kept changing while it was read"))
@@ -69,19 +76,67 @@ fn hash_open(file: &mut File, size: u64) -> io::Result<Digest> {
     if size < SHARED {
         return BUFFER.with_borrow_mut(|buffer| hash_small(file, size as usize, buffer));
     }
-    let mut hasher = blake3::Hasher::new();
-    let (mut piece, mut next) = (vec![0; SHARED as usize], vec![0; SHARED as usize]);
-    let mut filled = fill(file, &mut piece)?;
-    while filled > 0 {
-        // Reading from the page cache takes about as long as hashing does.
-        let hash = || {
-            hasher.update_rayon(&piece[..filled]);
-        };
-        let (read, ()) = rayon::join(|| fill(file, &mut next), hash);
-        filled = read?;
-        std::mem::swap(&mut piece, &mut next);
+    hash_large(file, size)
+}
+
+/// Each thread reads pieces and hashes them while they are in its cache: every piece is a subtree of BLAKE3's tree.
+fn hash_large(file: &File, size: u64) -> io::Result<Digest> {
+    let pieces: Vec<ChainingValue> = (0..size.div_ceil(PIECE))
+        .into_par_iter()
+        .map_init(
+            || vec![0; PIECE as usize],
+            |buffer, piece| {
+                let offset = piece * PIECE;
+                let bytes = &mut buffer[..(size - offset).min(PIECE) as usize];
+                read_exact_at(file, bytes, offset)?;
+                let mut hasher = blake3::Hasher::new();
+                hasher.set_input_offset(offset).update(bytes);
+                Ok(hasher.finalize_non_root())
+            },
+        )
+        .collect::<io::Result<_>>()?;
+    let (left, right) = pieces.split_at(left_of(pieces.len()));
+    Ok(merge_subtrees_root(&merge(left), &merge(right), Mode::Hash).into())
+}
+
+fn merge(pieces: &[ChainingValue]) -> ChainingValue {
+    match pieces {
+        [piece] => *piece,
+        _ => {
+            let (left, right) = pieces.split_at(left_of(pieces.len()));
+            merge_subtrees_non_root(&merge(left), &merge(right), Mode::Hash)
+        }
     }
-    Ok(hasher.finalize().into())
+}
+
+/// The tree's left side is the largest power of two that leaves something for the right.
+fn left_of(pieces: usize) -> usize {
+    pieces.next_power_of_two() / 2
+}
+
+/// A file that ends earlier than it said is an error of kind `UnexpectedEof`.
+fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset);
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::FileExt;
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.seek_read(&mut bytes[filled..], offset + filled as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => filled += n,
+            }
+        }
+        Ok(())
+    }
+    #[cfg(not(any(unix, windows)))]
+    {
+        use std::io::{Seek, SeekFrom};
+        let mut file = File::try_clone(file)?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(bytes)
+    }
 }
 
 /// One read is enough where all that was announced comes; a file that has more than that (as those of `/proc` have) is
@@ -108,23 +163,6 @@ fn hash_small(file: &mut File, size: usize, buffer: &mut Vec<u8>) -> io::Result<
     Ok(Digest::of(&rest))
 }
 
-/// Reads until the buffer is full or the file ends; gives how much that was.
-///
-/// # Errors
-/// What reading met.
-pub fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +170,9 @@ mod tests {
     #[test]
     fn large_and_small_files_have_the_plain_digest() {
         let folder = tempfile::tempdir().unwrap();
-        for size in [0, 1, 4096, SHARED as usize, SHARED as usize + 1, 2 * SHARED as usize + 17] {
+        let (shared, piece) = (SHARED as usize, PIECE as usize);
+        let large = [0, 1, piece / 2, piece - 1, piece, piece + 1, 2 * piece, 3 * piece + 5].map(|more| shared + more);
+        for size in [0, 1, 1023, 1024, 4096, shared - 1].into_iter().chain(large) {
             let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
             let path = folder.path().join("f");
             std::fs::write(&path, &bytes).unwrap();

@@ -16,7 +16,7 @@ use super::place::{Place, StoreError, mark};
 use super::records::Records;
 use super::{FetchError, Objects};
 use crate::digest::Digest;
-use crate::scan::hash::{fill, open_regular};
+use crate::scan::hash::open_regular;
 
 const CHUNK: usize = 1 << 20;
 /// From here on hashing in parallel is worth it (BLAKE3's own advice).
@@ -396,6 +396,20 @@ fn copy(from: &mut File, to: &mut (impl Write + Send)) -> Result<(Digest, u64), 
         std::mem::swap(&mut buffer, &mut next);
     }
     Ok((hasher.finalize().into(), size))
+}
+
+/// Reads until the buffer is full or the file ends; gives how much that was.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// Takes away what a reflink may have brought along of the object: its mode and its time.
