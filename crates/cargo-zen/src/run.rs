@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU32;
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use zen_core::decide::Decision;
@@ -159,13 +160,7 @@ impl Prepared {
             Ok(session) => ManuallyDrop::new(session),
             Err(error) => return report(shell, &error, self.loaded.sources()),
         };
-        let (guard, signals) = match Signals::install() {
-            Ok((guard, signals)) => (Some(guard), Some(signals)),
-            Err(error) => {
-                shell.warning(&format!("signals cannot be caught ({error}): Ctrl-C ends zen at once"));
-                (None, None)
-            }
-        };
+        let (guard, signals) = catch_signals(shell).unzip();
         let names = Names::new(&definitions.model, &self.selection.order);
         let output = flags.output.unwrap_or(OutputStyle::Lines);
         let stdout = std::io::stdout();
@@ -199,6 +194,14 @@ impl Prepared {
             Err(code) => code,
         }
     }
+}
+
+/// Lets a run end in order when a signal comes; says so if it cannot.
+pub(crate) fn catch_signals(shell: &mut Shell) -> Option<(Signals, Receiver<Signal>)> {
+    let caught = Signals::install();
+    caught
+        .inspect_err(|error| shell.warning(&format!("signals cannot be caught ({error}): Ctrl-C ends zen at once")))
+        .ok()
 }
 
 /// Ends by the signal, so that whoever started zen sees it.

@@ -9,7 +9,6 @@ use zen_core::engine::{EngineError, Ran, Session, verify as read_store};
 use zen_core::event::{Event, Finished, Listener};
 use zen_core::manifest::resolve::Overrides;
 use zen_core::model::{Model, StepId};
-use zen_core::process::signals::Signals;
 use zen_core::store::local::{Access, LocalStore};
 use zen_core::store::verify::{Found, Verified};
 
@@ -18,7 +17,7 @@ use crate::flags::{self, Global, MessageFormat, OutputStyle};
 use crate::human::Human;
 use crate::json::FORMAT;
 use crate::load::{Loaded, Start, report, show};
-use crate::run::{Prepared, overrides, put, stopped_by};
+use crate::run::{Prepared, catch_signals, overrides, put, stopped_by};
 use crate::shell::{Shell, Verb};
 use crate::words::{Names, count, size};
 
@@ -238,13 +237,7 @@ fn run_again(prepared: &Prepared, shell: &mut Shell) -> Result<Vec<Made>, ExitCo
     let opened =
         Session::open(&loaded.project, &loaded.definitions, &prepared.selection, &prepared.options, Access::Read);
     let mut session = opened.map_err(|error| report(shell, &error, loaded.sources()))?;
-    let (guard, signals) = match Signals::install() {
-        Ok((guard, signals)) => (Some(guard), Some(signals)),
-        Err(error) => {
-            shell.warning(&format!("signals cannot be caught ({error}): Ctrl-C ends zen at once"));
-            (None, None)
-        }
-    };
+    let (guard, signals) = catch_signals(shell).unzip();
     let names = Names::new(model, &prepared.selection.order);
     let now = session.world.now;
     let human = Human::new(shell, &names, loaded.sources(), prepared.title(), OutputStyle::Lines, now);
