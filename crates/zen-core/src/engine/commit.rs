@@ -28,6 +28,9 @@ impl Attempt<'_, '_> {
         let production = Production(fresh_identity());
         let settled = Settled { artifacts, production, key: self.key.clone().ok(), record: None, in_place: true };
         let (Some(key), true) = (settled.key, self.may_record()) else { return (settled, None) };
+        if !self.work.are_places_ours(self.say) {
+            return (settled, None);
+        }
         match self.unrecorded(key, &settled, end) {
             Ok(unrecorded) => {
                 self.compare(&unrecorded.record);

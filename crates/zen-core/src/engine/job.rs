@@ -1,7 +1,7 @@
 //! One step's work on a worker's thread: put back, or run. Knows no schedule; reports by messages.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use super::recording::Unrecorded;
 use super::session::{Settled, World};
 use crate::artifact::{Artifact, Key, Node, Record, RunId};
 use crate::decide::Why;
+use crate::diag::Diagnostic;
 use crate::digest::Digest;
 use crate::event::{Event, Part, Spent};
 use crate::key;
@@ -22,6 +23,7 @@ use crate::place::{Replaced, RestoreError};
 use crate::process::jobserver::Jobserver;
 use crate::process::{Control, Signal};
 use crate::store::Objects;
+use crate::store::lock::Guard;
 use crate::store::series::Held;
 
 /// What a worker, or a signal, says to the loop.
@@ -114,6 +116,10 @@ pub(super) struct Work<'w> {
     /// Part of the names of what is moved to `replaced/`.
     pub(super) stamp: String,
     pub(super) contexts: Contexts,
+    /// The locks on the places of the run.
+    places: &'w Guard,
+    /// It was said that they are gone.
+    are_places_lost: AtomicBool,
 }
 
 /// What ends a job early.
@@ -134,7 +140,7 @@ impl From<String> for Stop {
 pub(super) type Say<'s> = &'s dyn Fn(Message);
 
 impl<'w> Work<'w> {
-    pub(super) fn new(world: &'w World<'w>, run: Option<RunId>, control: &'w Control) -> Self {
+    pub(super) fn new(world: &'w World<'w>, run: Option<RunId>, control: &'w Control, places: &'w Guard) -> Self {
         let outer = &world.project.workspace.env;
         let jobserver =
             Jobserver::from_outer(outer).or_else(|| Jobserver::new(world.options.jobs as usize).ok().flatten());
@@ -143,8 +149,21 @@ impl<'w> Work<'w> {
             None => format!("at-{}", world.now.0),
         };
         let contexts = Contexts::new(world.zen_dir.join("context").join(&stamp));
-        let (in_place, stopping) = (Mutex::default(), AtomicBool::new(false));
-        Self { world, run, control, jobserver, in_place, stopping, stamp, contexts }
+        let (in_place, stopping, are_places_lost) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
+        Self { world, run, control, jobserver, in_place, stopping, stamp, contexts, places, are_places_lost }
+    }
+
+    /// Does nobody else write to the places of the run? If somebody may, that is said once.
+    pub(super) fn are_places_ours(&self, say: Say<'_>) -> bool {
+        let stands = self.places.stands();
+        if !stands && !self.are_places_lost.swap(true, Ordering::Relaxed) {
+            let folder = self.world.zen_dir.display();
+            say(Message::Event(Event::Warning(
+                Diagnostic::warning(format!("`{folder}` was removed while the run went on, and its locks with it"))
+                    .note("what runs from now on is not recorded: another run may have written to the same outputs"),
+            )));
+        }
+        stands
     }
 
     /// Does the job, to its end.

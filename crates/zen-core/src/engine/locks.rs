@@ -8,7 +8,9 @@ use super::session::World;
 use crate::artifact::Key;
 use crate::event::{Event, Listener};
 use crate::path::RelPath;
+use crate::place::remove_leftovers;
 use crate::process::{Control, Signal};
+use crate::store::ground::Ground;
 use crate::store::lock::{Guard, Holder, LockError, Locks, place_locks};
 use crate::store::series::Held;
 
@@ -44,25 +46,35 @@ pub(super) fn places(
         .flat_map(|step| model.step(*step).outputs.iter().map(|output| output.place.root().clone()))
         .collect();
     let names = place_locks(&places);
-    let locks = Locks::open(world.zen_dir.join("locks"));
+    let ground = Ground::new(&world.project.workspace.root, remove_leftovers);
+    let locks = Locks::open(world.zen_dir.join("locks")).over(ground);
     let holder = holder(world);
-    let guard = match locks.try_lock(&names, &holder) {
-        Ok(guard) => guard,
-        Err(LockError::Contended { name, holder: other }) => {
-            refuse(world, &holder, &name, &other)?;
-            listener.event(&Event::Blocking { on: format!("`{name}`"), holder: Some(other.what) });
-            loop {
-                if let Some(signal) = pause(signals) {
-                    return Err(EngineError::Stopped(signal));
-                }
-                match locks.try_lock(&names, &holder) {
-                    Ok(guard) => break guard,
-                    Err(LockError::Contended { .. }) => {}
-                    Err(LockError::Io(source)) => return Err(zen_folder(world, source)),
-                }
+    let (mut is_said, mut unknown) = (false, 0);
+    let guard = loop {
+        let blocked_by = match locks.try_lock(&names, &holder) {
+            Ok(guard) => break guard,
+            Err(LockError::Contended { name, holder: other }) => {
+                refuse(world, &holder, &name, &other)?;
+                Some((format!("`{name}`"), other.what))
             }
+            Err(LockError::Unknown) => {
+                unknown += 1;
+                // At first somebody may only just be making the registry.
+                (unknown > BEGINNING)
+                    .then(|| (format!("`{}`", world.project.workspace.root.display()), REMOVED.to_owned()))
+            }
+            Err(LockError::Io(source)) => return Err(zen_folder(world, source)),
+        };
+        if let Some((on, holder)) = blocked_by.filter(|_| !is_said) {
+            if world.options.no_wait {
+                return Err(EngineError::Locked(format!("{on} is in use by {holder}")));
+            }
+            listener.event(&Event::Blocking { on, holder: Some(holder) });
+            is_said = true;
         }
-        Err(LockError::Io(source)) => return Err(zen_folder(world, source)),
+        if let Some(signal) = pause(signals) {
+            return Err(EngineError::Stopped(signal));
+        }
     };
     if let Some(warning) = locks.warning() {
         listener.event(&Event::Warning(crate::diag::Diagnostic::warning(warning)));
@@ -116,6 +128,12 @@ pub(super) fn wait_key(world: &World<'_>, control: &Control, key: Key) -> Option
     }
     None
 }
+
+/// Glances after which somebody without claims is not merely beginning.
+const BEGINNING: u32 = 8;
+
+/// Who has no claims any more.
+const REMOVED: &str = "a run that began before the zen folder was removed";
 
 /// A lock cannot be waited for and a signal as well, so it is glanced at.
 const GLANCE: Duration = Duration::from_millis(25);

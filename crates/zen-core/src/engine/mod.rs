@@ -210,7 +210,14 @@ impl Project {
     /// What the file system says.
     pub fn create_zen_dir(&self) -> Result<PathBuf, EngineError> {
         let zen_dir = self.workspace.zen_dir();
-        let made = self.workspace.create_zen_dir().and_then(|folder| mark(&folder));
+        let mut tries = 100;
+        let made = loop {
+            match self.workspace.create_zen_dir().and_then(|folder| mark(&folder)) {
+                // It was removed in between; whoever does that does not do so for ever.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
+                made => break made,
+            }
+        };
         made.map_err(|source| EngineError::ZenFolder { folder: zen_dir.clone(), source })?;
         Ok(zen_dir)
     }

@@ -88,7 +88,7 @@ impl Session<'_> {
         }
         let Self { world, progress, .. } = self;
         let world: &World<'_> = world;
-        let work = Work::new(world, id, &control);
+        let work = Work::new(world, id, &control, &places);
         let mut run = Loop::new(world, progress, &work, listener, sender.clone());
         std::thread::scope(|scope| run.work(scope, &messages));
         let Left { steps, ended, mut stopped, failed_late } = run.finish();

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -229,8 +229,7 @@ impl SetAside<'_> {
                 let (in_zen, below) = places.mirrored(&path);
                 let area = format!("{}{}", if in_zen { 'z' } else { 'w' }, below.components().count());
                 let mut to = below.to_path(&folder.join(area));
-                make_parent(&to)?;
-                let moved = match fs::rename(&disk, &to) {
+                let moved = match move_away(&disk, &to)? {
                     // Moving a folder changes its `..`: it must be writable itself.
                     Err(error) if error.kind() == ErrorKind::PermissionDenied && open_up(&disk).unwrap_or(false) => {
                         fs::rename(&disk, &to)
@@ -285,7 +284,11 @@ impl SetAside<'_> {
         let done = self.places.aside_folder("done", &self.step);
         discard(&done)?;
         make_parent(&done)?;
-        fs::rename(&set, &done).map_err(|error| failed(&set, "moved", error))?;
+        match fs::rename(&set, &done) {
+            // The zen folder was removed while the step ran: nothing is set aside any more.
+            Err(error) if error.kind() == ErrorKind::NotFound && stat(&set)?.is_none() => return Ok(()),
+            moved => moved.map_err(|error| failed(&set, "moved", error))?,
+        }
         let entries = self.outputs.iter().zip(artifacts).flat_map(|(place, artifact)| {
             artifact.entries.iter().map(|entry| (place.root().under(&entry.path), &entry.node))
         });
@@ -293,7 +296,10 @@ impl SetAside<'_> {
         for old in &self.old {
             let disk = old.disk.strip_prefix(&set).map_or_else(|_| old.disk.clone(), |below| done.join(below));
             let old = Old { path: old.path.clone(), disk };
-            self.places.dispose_of_old(&old, &new, own, replaced)?;
+            match self.places.dispose_of_old(&old, &new, own, replaced) {
+                Err(_) if stat(&old.disk)?.is_none() => {}
+                disposed => disposed?,
+            }
         }
         discard(&done)
     }
@@ -316,7 +322,11 @@ impl SetAside<'_> {
     fn put_back(&mut self) -> Result<(), PlaceError> {
         while let Some(old) = self.old.last() {
             self.places.make_parents(&old.path)?;
-            relocate(&old.disk, &self.places.disk(&old.path))?;
+            match relocate(&old.disk, &self.places.disk(&old.path)) {
+                // The zen folder was removed while the step ran.
+                Err(_) if stat(&old.disk)?.is_none() => {}
+                moved => moved?,
+            }
             self.old.pop();
         }
         discard(&self.places.aside_folder("set", &self.step))
@@ -335,6 +345,18 @@ impl Places<'_> {
                 let found = self.find(place)?.unwrap_or_default();
                 Ok(found.iter().map(|found| pattern.prefix().under(&found.path)).collect())
             }
+        }
+    }
+}
+
+/// Moves to a folder that is made, and made again if somebody removes the zen folder in between.
+fn move_away(disk: &Path, to: &Path) -> Result<io::Result<()>, PlaceError> {
+    let mut tries = 100;
+    loop {
+        make_parent(to)?;
+        match fs::rename(disk, to) {
+            Err(error) if error.kind() == ErrorKind::NotFound && stat(disk)?.is_some() && tries > 0 => tries -= 1,
+            moved => return Ok(moved),
         }
     }
 }

@@ -9,7 +9,7 @@ mod restore;
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::artifact::Node;
 use crate::digest::Digest;
@@ -22,6 +22,28 @@ pub use restore::{RestoreError, RestoreReport};
 
 /// Names that start so are zen's temporary files; no place holds them.
 pub const TEMPORARY: &str = ".zen-tmp-";
+
+/// How the names of temporary files begin that wait beside the place with this root.
+fn temporary_of(root: &str) -> String {
+    format!("{TEMPORARY}{}-", Digest::of(root.as_bytes()).short())
+}
+
+/// Removes what waited beside the place with this root (as it is shown) for a restore that died. Nobody else may be at
+/// work there. What cannot be removed stays: no place holds it.
+pub fn remove_leftovers(workspace: &Path, root: &str) {
+    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    if !Path::new(root).components().all(is_plain) {
+        return;
+    }
+    let prefix = temporary_of(root);
+    for folder in Path::new(root).ancestors().skip(1) {
+        for entry in fs::read_dir(workspace.join(folder)).into_iter().flatten().flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+                let _ = remove_tree(&entry.path());
+            }
+        }
+    }
+}
 
 /// So many files are seen to by one thread: waking the others takes longer than that.
 const FEW: usize = 16;

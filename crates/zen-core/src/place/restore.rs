@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::inspect::{Found, Seen, one};
-use super::{FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, symlink};
+use super::{FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, symlink, temporary_of};
 use crate::artifact::{Artifact, Entry, Node};
 use crate::digest::Digest;
 use crate::model::Place;
@@ -212,8 +212,9 @@ impl Places<'_> {
                 FetchError::Io(error)
             })
         };
+        let prefix = temporary_of(&place.root().to_string());
         let mut temporary = tempfile::Builder::new();
-        temporary.prefix(TEMPORARY);
+        temporary.prefix(&prefix);
         if let [file] = &files[..] {
             let mut lost = None;
             let made = temporary.make_in(beside, |to| {

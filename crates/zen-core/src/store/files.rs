@@ -44,6 +44,19 @@ pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// As [`lock_file`], of a file that must be there.
+pub(super) fn lock_existing(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        match retry(|| file.lock()) {
+            Ok(()) if is_at(&file, path) => return Ok(Some(file)),
+            Ok(()) => {}
+            Err(e) if is_unsupported(&e) => return Ok(None),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// Is `file` still what `path` names?
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]

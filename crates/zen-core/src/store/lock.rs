@@ -16,6 +16,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use super::ground::{self, Foot, Ground};
 use crate::path::{RelPath, escape};
 
 /// How a name is locked.
@@ -49,6 +50,9 @@ pub enum LockError {
         /// Who holds it.
         holder: Holder,
     },
+    /// Somebody is at work whose locks are not known, because the registry is new.
+    #[error("somebody is at work whose locks were removed")]
+    Unknown,
     /// Reading or writing the registry failed.
     #[error("cannot lock; check the permissions and the space on the disk")]
     Io(#[from] io::Error),
@@ -59,6 +63,7 @@ pub enum LockError {
 pub struct Locks {
     dir: PathBuf,
     warning: Mutex<Option<String>>,
+    ground: Option<Ground>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,7 +102,13 @@ impl Other {
 impl Locks {
     /// The registry in `dir`, which is made when it is needed.
     pub fn open(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), warning: Mutex::new(None) }
+        Self { dir: dir.into(), warning: Mutex::new(None), ground: None }
+    }
+
+    /// The same, for what lies on that ground.
+    #[must_use]
+    pub fn over(self, ground: Ground) -> Self {
+        Self { ground: Some(ground), ..self }
     }
 
     /// What to tell the user once: the file system has no locks.
@@ -108,10 +119,13 @@ impl Locks {
     /// Takes all of the locks or none. A name that stands twice is locked as the stronger mode says.
     ///
     /// # Errors
-    /// [`LockError::Contended`] if somebody else (or another guard of this process) holds one.
+    /// [`LockError::Contended`] if somebody else (or another guard of this process) holds one; [`LockError::Unknown`] if
+    /// somebody may.
     pub fn try_lock(&self, names: &[(String, Mode)], holder: &Holder) -> Result<Guard, LockError> {
-        self.attempt(&merged(names), holder)?
-            .map_err(|(name, other)| LockError::Contended { name, holder: other.claim.holder })
+        self.attempt(&merged(names), holder)?.map_err(|obstacle| match obstacle {
+            Obstacle::Held(name, other) => LockError::Contended { name, holder: other.claim.holder },
+            Obstacle::Unknown => LockError::Unknown,
+        })
     }
 
     /// Takes all of the locks; waits, holding none of them, until they can be had.
@@ -123,7 +137,8 @@ impl Locks {
         loop {
             match self.attempt(&names, holder)? {
                 Ok(guard) => return Ok(guard),
-                Err((_, other)) => files::retry(|| other.life.lock_shared())?,
+                Err(Obstacle::Held(_, other)) => files::retry(|| other.life.lock_shared())?,
+                Err(Obstacle::Unknown) => std::thread::yield_now(),
             }
         }
     }
@@ -139,20 +154,66 @@ impl Locks {
         Ok(others.into_iter().find(|other| other.claim.names.contains_key(name)).map(|other| other.claim.holder))
     }
 
-    fn attempt(&self, names: &BTreeMap<&str, Mode>, holder: &Holder) -> io::Result<Result<Guard, (String, Other)>> {
+    fn attempt(&self, names: &BTreeMap<&str, Mode>, holder: &Holder) -> io::Result<Result<Guard, Obstacle>> {
         if names.is_empty() {
-            return Ok(Ok(Guard { life: None, paths: Vec::new() }));
+            return Ok(Ok(Guard::default()));
         }
-        std::fs::create_dir_all(&self.dir)?;
-        let Some(_registry) = files::lock_file(&self.dir.join("registry"))? else {
-            return Ok(Ok(self.unlocked()));
+        let mut tries = 100;
+        loop {
+            match self.attempt_once(names, holder) {
+                // The folder was removed in between; whoever does that does not do so for ever.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
+                attempted => return attempted,
+            }
+        }
+    }
+
+    fn attempt_once(&self, names: &BTreeMap<&str, Mode>, holder: &Holder) -> io::Result<Result<Guard, Obstacle>> {
+        let entry = match self.enter(holder)? {
+            Entered::At(entry) => entry,
+            Entered::Unlocked => return Ok(Ok(self.unlocked())),
+            Entered::Unknown => return Ok(Err(Obstacle::Unknown)),
         };
         for other in self.others_than(None)? {
             if let Some(name) = conflict(names, &other.claim.names) {
-                return Ok(Err((name, other)));
+                return Ok(Err(Obstacle::Held(name, other)));
             }
         }
-        self.claim(&OwnClaim { holder, names }).map(Ok)
+        let mut guard = self.claim(&OwnClaim { holder, names })?;
+        if let Some(ground) = &self.ground {
+            ground.take(alone(names.iter()));
+        }
+        entry.registry.unlock()?;
+        guard.entry = Some(entry);
+        Ok(Ok(guard))
+    }
+
+    /// Waits for the registry's own lock. It is made if it is not there, by somebody who is alone on the ground.
+    fn enter(&self, holder: &Holder) -> io::Result<Entered> {
+        let path = self.dir.join("registry");
+        let ground = match self.ground.as_ref().map(Ground::set_foot) {
+            None => None,
+            Some(Foot::Set(ground)) => ground,
+            Some(Foot::Shut) => return Ok(Entered::Unknown),
+        };
+        let at = |registry: Option<File>, ground, alone| match registry {
+            Some(registry) => Entered::At(Entry { registry, path: path.clone(), _ground: ground, alone }),
+            None => Entered::Unlocked,
+        };
+        match files::lock_existing(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            locked => return Ok(at(locked?, ground, true)),
+        }
+        let alone = ground.as_ref().map_or(Ok(true), ground::is_alone)?;
+        // Those whose run this one is part of wait for it.
+        if !alone && holder.ancestors.is_empty() {
+            return Ok(Entered::Unknown);
+        }
+        let made = std::fs::create_dir_all(&self.dir).and_then(|()| files::lock_file(&path));
+        if let Some(file) = ground.as_ref().filter(|_| alone) {
+            files::retry(|| file.lock_shared())?;
+        }
+        Ok(at(made?, ground, alone))
     }
 
     /// A claim to no name yet. The registry must be locked.
@@ -163,7 +224,7 @@ impl Locks {
     fn claim(&self, claim: &OwnClaim<'_>) -> io::Result<Guard> {
         let stem = format!("{}-{:016x}", claim.holder.pid, files::random());
         let [life, text] = ["life", "json"].map(|extension| self.dir.join(format!("{stem}.{extension}")));
-        let mut guard = Guard { life: None, paths: vec![life.clone(), text.clone()] };
+        let mut guard = Guard { life: None, paths: vec![life.clone(), text.clone()], entry: None };
         let file = files::create_new(&life, false)?;
         match file.try_lock() {
             Ok(()) => guard.life = Some(file),
@@ -181,7 +242,7 @@ impl Locks {
                 self.dir.display()
             ));
         }
-        Guard { life: None, paths: Vec::new() }
+        Guard::default()
     }
 
     /// The claims of those that live, but for one's own, sorted by file name. What the dead left is removed. The registry
@@ -201,6 +262,7 @@ impl Locks {
             match life.try_lock_shared() {
                 Err(TryLockError::WouldBlock) => {}
                 Ok(()) => {
+                    self.bury(&text);
                     remove(&[path, text]);
                     continue;
                 }
@@ -216,6 +278,17 @@ impl Locks {
         }
         Ok(others)
     }
+
+    fn bury(&self, claim: &Path) {
+        let Some(ground) = &self.ground else { return };
+        let claim = std::fs::read(claim).ok().and_then(|text| read(&text));
+        ground.bury(claim.as_ref().map(|claim| alone(claim.names.iter())));
+    }
+}
+
+/// The names that are locked alone.
+fn alone<'n, N: AsRef<str> + 'n>(names: impl Iterator<Item = (&'n N, &'n Mode)>) -> impl Iterator<Item = &'n str> {
+    names.filter(|(_, mode)| **mode == Mode::Exclusive).map(|(name, _)| name.as_ref())
 }
 
 /// A claim as it is written: all at once, or with a line for each name that came (`+`) or went (`-`) later.
@@ -232,15 +305,48 @@ fn read(text: &[u8]) -> Option<Claim> {
     Some(claim)
 }
 
-/// Holds locks until it is dropped.
+/// Why there is no guard.
+enum Obstacle {
+    Held(String, Other),
+    Unknown,
+}
+
+/// Who stands where the registry is.
+enum Entered {
+    /// With the registry locked.
+    At(Entry),
+    /// There are no locks here.
+    Unlocked,
+    /// See [`LockError::Unknown`].
+    Unknown,
+}
+
+/// The registry that somebody's claim stands in.
 #[derive(Debug)]
+struct Entry {
+    registry: File,
+    path: PathBuf,
+    /// Keeps the shared lock on the ground.
+    _ground: Option<File>,
+    /// Was it made by somebody who was alone, if it was made now?
+    alone: bool,
+}
+
+/// Holds locks until it is dropped.
+#[derive(Debug, Default)]
 #[must_use = "the locks are held only as long as this lives"]
 pub struct Guard {
     life: Option<File>,
     paths: Vec<PathBuf>,
+    entry: Option<Entry>,
 }
 
 impl Guard {
+    /// Do the locks still keep others away? Not if the registry was removed: others may have entered while that went on.
+    pub fn stands(&self) -> bool {
+        self.entry.as_ref().is_none_or(|entry| entry.alone && files::is_at(&entry.registry, &entry.path))
+    }
+
     /// Where the claim is written; `None` where there are no locks.
     pub(super) fn text(&self) -> Option<&Path> {
         self.paths.get(1).map(PathBuf::as_path)
@@ -251,6 +357,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         remove(&self.paths);
         self.life = None;
+        // Only now may others make a new registry.
+        self.entry = None;
     }
 }
 
@@ -300,6 +408,8 @@ fn remove(paths: &[PathBuf]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     fn who(pid: u32) -> Holder {
@@ -314,7 +424,7 @@ mod tests {
         match locks.try_lock(wanted, &who(99)) {
             Ok(_) => None,
             Err(LockError::Contended { name, holder }) => Some((name, holder)),
-            Err(LockError::Io(e)) => panic!("{e}"),
+            Err(e) => panic!("{e}"),
         }
     }
 
@@ -356,9 +466,28 @@ mod tests {
     }
 
     #[test]
+    fn f1_what_the_dead_had_alone_is_seen_to_before_others_can_have_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let bury = |folder: &Path, name: &str| std::fs::write(folder.join(format!("buried-{name}")), "").unwrap();
+        let locks = Locks::open(dir.path().join("l")).over(Ground::new(dir.path(), bury));
+        let held = names(&[("x", Mode::Exclusive), ("above", Mode::Shared)]);
+        let guard = locks.try_lock(&held, &who(7)).unwrap();
+        let copies: Vec<_> = guard.paths.iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+        assert_eq!(contended(&locks, &names(&[("y", Mode::Exclusive)])), None);
+        drop(guard);
+        let buried = |name: &str| dir.path().join(format!("buried-{name}")).exists();
+        assert!(!buried("x"), "neither the living nor those that ended are");
+        for (path, bytes) in &copies {
+            std::fs::write(path, bytes).unwrap();
+        }
+        assert_eq!(contended(&locks, &names(&[("y", Mode::Exclusive)])), None, "whatever it is that is wanted");
+        assert_eq!((buried("x"), buried("above")), (true, false));
+    }
+
+    #[test]
     fn f9_whoever_waits_gets_the_lock_and_nobody_deadlocks() {
         let dir = tempfile::tempdir().unwrap();
-        let inside = [const { std::sync::atomic::AtomicU32::new(0) }; 3];
+        let inside = [const { AtomicU32::new(0) }; 3];
         std::thread::scope(|scope| {
             for thread in 0..4_usize {
                 let (dir, inside) = (&dir, &inside);
@@ -372,10 +501,10 @@ mod tests {
                         let mut mine = mine.to_vec();
                         mine.dedup();
                         for n in &mine {
-                            assert_eq!(inside[*n].fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two in {n}");
+                            assert_eq!(inside[*n].fetch_add(1, Ordering::SeqCst), 0, "two in {n}");
                         }
                         for n in &mine {
-                            inside[*n].fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                            inside[*n].fetch_sub(1, Ordering::SeqCst);
                         }
                     }
                 });

@@ -6,6 +6,8 @@ mod files;
 
 pub mod gc;
 
+pub mod ground;
+
 pub mod local;
 
 pub mod lock;

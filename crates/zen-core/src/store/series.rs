@@ -138,7 +138,7 @@ mod tests {
         match series.try_lock(name, &who(9)) {
             Ok(_) => None,
             Err(LockError::Contended { holder, .. }) => Some(holder.pid),
-            Err(LockError::Io(error)) => panic!("{error}"),
+            Err(error) => panic!("{error}"),
         }
     }
 

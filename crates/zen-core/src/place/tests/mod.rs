@@ -485,3 +485,21 @@ fn the_zen_folder_may_lie_behind_a_link() {
     fs::remove_file(world.at("target/zen/out/p/s/x")).unwrap();
     world.restore(&out, &artifact).0.unwrap();
 }
+
+#[test]
+fn f1_what_waited_for_a_restore_that_died_goes_and_what_waits_for_others_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("out/deep/tree")).unwrap();
+    let waits = |of: &str, beside: &str| root.join(beside).join(format!("{}x", temporary_of(of)));
+    let leftovers = [waits("out/deep/tree", "out/deep"), waits("out/deep/tree", "out"), waits("out/deep/tree", "")];
+    let others = [waits("out/deep/other", "out/deep"), waits("out/deep", "out"), root.join("out/deep/tree")];
+    for path in leftovers.iter().chain(&others) {
+        fs::create_dir_all(path.join("0")).unwrap();
+    }
+    remove_leftovers(root, "out/deep/tree");
+    assert!(leftovers.iter().all(|path| !path.exists()), "wherever the nearest folder was then");
+    assert!(others.iter().all(|path| path.exists()));
+    remove_leftovers(&root.join("out"), "../out/deep/other");
+    assert!(others.iter().all(|path| path.exists()), "a name that climbs is no place's");
+}
