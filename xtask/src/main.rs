@@ -1,7 +1,10 @@
 //! Chores of this repository, as a program: `cargo xtask <chore>`. Knows which chores there are, not how they are done.
 
 mod bench;
+mod product;
 mod tidy;
+#[cfg(target_os = "linux")]
+mod torture;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,7 +20,11 @@ usage: cargo xtask <chore>
   bench --list
           name the scenarios
   bench --table FILE
-          print the Markdown table of the figures in FILE, which --json wrote";
+          print the Markdown table of the figures in FILE, which --json wrote
+  torture [SWEEP…] [--long] [--seed N] [--json FILE] [--where-possible]
+          do to the release build whatever can go wrong, on Linux; docs/reliability.md says what and how
+  torture --list
+          name the sweeps";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +33,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(root()),
         ["bench", options @ ..] => bench::run(root(), options),
         ["counts", options @ ..] => bench::counts(root(), options),
+        #[cfg(target_os = "linux")]
+        ["torture", options @ ..] => torture::run(root(), options),
         // What the steps of the benchmark run.
         [bench::WORK, words @ ..] => bench::work(words),
         _ => Err(USAGE.to_owned()),

@@ -10,6 +10,7 @@ use super::check;
 use super::scenario::SMALL;
 use super::workspace::{Plan, Shape, Tree};
 use super::zen::Zen;
+use crate::product;
 
 /// Where the number is kept, from the workspace's folder on.
 const FILE: &str = "xtask/instructions.txt";
@@ -55,7 +56,7 @@ fn judge(kept: u64, now: u64) -> Result<String, String> {
 }
 
 fn median(root: &Path) -> io::Result<u64> {
-    let zen = Zen::build(root)?;
+    let zen = Zen { program: product::build(root)? };
     let folder = tempfile::tempdir()?;
     let program = folder.path().join("work");
     fs::copy(std::env::current_exe()?, &program)?;

@@ -16,13 +16,14 @@ mod zen;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::Command;
 
 use machine::Machine;
 use options::{Options, Request};
 use report::Report;
 use scenario::{Bench, Outcome};
 use zen::Zen;
+
+use crate::product;
 
 pub(crate) use counts::run as counts;
 pub(crate) use work::run as work;
@@ -63,7 +64,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<(), String> {
 
 /// One scenario after the other; what goes wrong in one does not stop the others.
 fn measure(root: &Path, options: &Options, chosen: &[&scenario::Scenario], words: &[&str]) -> io::Result<Report> {
-    let zen = Zen::build(root)?;
+    let zen = Zen { program: product::build(root)? };
     let folder = tempfile::tempdir()?;
     let program = folder.path().join("work");
     fs::copy(std::env::current_exe()?, &program)?;
@@ -71,7 +72,7 @@ fn measure(root: &Path, options: &Options, chosen: &[&scenario::Scenario], words
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         machine: Machine::ask(folder.path()),
         command: ["cargo xtask bench"].iter().chain(words).copied().collect::<Vec<_>>().join(" "),
-        commit: commit(root),
+        commit: product::commit(root),
         peers: if options.peers { peers::versions() } else { Vec::new() },
         divided_by: options.divide,
         rows: Vec::new(),
@@ -105,13 +106,4 @@ fn measure(root: &Path, options: &Options, chosen: &[&scenario::Scenario], words
 fn save(report: &Report, file: &str) -> io::Result<()> {
     let text = serde_json::to_string_pretty(report)?;
     fs::write(file, text + "\n").map_err(|e| io::Error::other(format!("cannot write {file}: {e}")))
-}
-
-/// The short name of the commit that is checked out, with a mark if files differ from it.
-fn commit(root: &Path) -> String {
-    let output = Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(root).output();
-    match output {
-        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-        _ => "unknown".to_owned(),
-    }
 }

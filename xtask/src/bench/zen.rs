@@ -1,13 +1,14 @@
-//! The release build of `cargo-zen`: builds it, starts it, and reads what it says that it did. Knows no scenario.
+//! The product at work: starts it, and reads what it says that it did. Knows no scenario.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use super::check::wrong;
+use crate::product;
 
 /// Where GNU time lies. It measures memory from a small process: a child of this one would start with its memory.
 const TIME: &str = "/usr/bin/time";
@@ -33,24 +34,6 @@ pub(crate) struct Said {
 }
 
 impl Zen {
-    /// Builds it. It is called directly after that: cargo's own start would count otherwise.
-    ///
-    /// # Errors
-    /// That it does not build.
-    pub(crate) fn build(root: &Path) -> io::Result<Self> {
-        let built = Command::new("cargo")
-            .args(["build", "--release", "--package", "cargo-zen", "--bin", "cargo-zen"])
-            .current_dir(root)
-            .status()?;
-        if !built.success() {
-            return Err(io::Error::other("cargo-zen does not build"));
-        }
-        // This program lies in `<target>/debug`, wherever that target folder is.
-        let this = std::env::current_exe()?;
-        let target = this.parent().and_then(Path::parent).expect("cargo puts programs two folders deep");
-        Ok(Self { program: target.join("release").join(format!("cargo-zen{}", std::env::consts::EXE_SUFFIX)) })
-    }
-
     /// Runs the pipeline `bench` of the workspace at `root` with two jobs.
     ///
     /// # Errors
@@ -101,28 +84,14 @@ impl Zen {
         let into = root.with_extension("peak");
         let mut command = Command::new(TIME);
         command.args([OsStr::new("-o"), into.as_os_str(), OsStr::new("-f"), OsStr::new("%M")]).arg(&self.program);
-        settle(&mut command, root);
+        product::settle(&mut command, root);
         let said = counts(&success(&command.args(["run", "bench", "-j2"]).output()?)?)?;
         let kib: Option<f64> = fs::read_to_string(&into)?.trim().parse().ok();
         Ok(kib.map(|kib| (kib / 1024.0, said)))
     }
 
     fn command(&self, root: &Path) -> Command {
-        let mut command = Command::new(&self.program);
-        settle(&mut command, root);
-        command
-    }
-}
-
-/// The first word, the folder, and nothing of the caller's own settings: they are not what is measured.
-fn settle(command: &mut Command, root: &Path) {
-    command.arg("zen").current_dir(root).stdin(Stdio::null());
-    let foreign = |name: &str| name.starts_with("ZEN_") || name.starts_with("CARGO") || name == "RUSTFLAGS";
-    for (name, _) in std::env::vars_os() {
-        // Where cargo and its registry lie stays as it is.
-        if name.to_str().is_some_and(|name| foreign(name) && name != "CARGO_HOME") {
-            command.env_remove(name);
-        }
+        product::command(&self.program, root)
     }
 }
 

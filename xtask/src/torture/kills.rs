@@ -1,0 +1,80 @@
+//! The kill sweep: SIGKILL at each state of the disk that a command goes through.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::stage::{DEEDS, Deed, Stage, refusal};
+use super::strace::{self, Injection};
+use super::sweep::{Found, Length, Progress, Sweep};
+
+/// How many kills may be tried to hit one state: threads are not always equally fast.
+const TRIES: usize = 12;
+
+/// Kills the command of each deed wherever it has changed something.
+///
+/// # Errors
+/// That strace is not there, or what the disk says.
+pub(crate) fn run(sweep: &Sweep) -> io::Result<Found> {
+    strace::require()?;
+    let mut found = Found::default();
+    let (mut all, mut missed) = (0, 0);
+    for deed in DEEDS {
+        let kills = {
+            let stage = sweep.stage(0)?;
+            // As each of the others will find it: a copy.
+            stage.prepare(deed)?;
+            stage.prepare(deed)?;
+            let (output, trace) = strace::run(&stage.command(deed.disturbed), &sweep.trace(0), None)?;
+            if !output.status.success() {
+                return Err(refusal(deed.disturbed, &output));
+            }
+            trace.kills(&stage.root)
+        };
+        let every = match sweep.length {
+            Length::Long => 1,
+            Length::Short => kills.len().div_ceil(10),
+        };
+        let chosen: Vec<usize> = (0..kills.len()).step_by(every).collect();
+        let reached = Mutex::new(BTreeSet::new());
+        let done = sweep.on_all_stages(&chosen, |nth, stage, state, progress| {
+            for (name, call) in kills[*state].iter().cycle().take(if kills[*state].is_empty() { 0 } else { TRIES }) {
+                if reached.lock().unwrap_or_else(PoisonError::into_inner).contains(state) {
+                    break;
+                }
+                let hit = kill(deed, stage, Injection::Kill(name, *call), &sweep.trace(nth), progress)?;
+                reached.lock().unwrap_or_else(PoisonError::into_inner).extend(hit);
+            }
+            Ok(())
+        })?;
+        let reached = reached.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all += chosen.len();
+        missed += chosen.iter().filter(|state| !reached.contains(state)).count();
+        found.take(done.found);
+    }
+    found.say(format!("{} of {all} states reached", all - missed));
+    Ok(found)
+}
+
+/// Kills once, and checks what was left; in which state it was hit.
+fn kill(
+    deed: &Deed,
+    stage: &Stage,
+    injection: Injection,
+    trace: &Path,
+    progress: &Progress,
+) -> io::Result<Option<usize>> {
+    stage.prepare(deed)?;
+    let (output, seen) = strace::run(&stage.command(deed.disturbed), trace, Some(injection))?;
+    let state = seen.changes(&stage.root).len();
+    let what = format!("{}, killed after {state} changes ({injection:?})", deed.name);
+    match output.status.signal() {
+        Some(9) => progress.check(stage, &what, || stage.check(deed))?,
+        // It was over before.
+        None if output.status.success() => return Ok(None),
+        _ => progress.check(stage, &what, || Err(refusal(deed.disturbed, &output)))?,
+    }
+    Ok(Some(state))
+}
