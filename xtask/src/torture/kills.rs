@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::stage::{DEEDS, Deed, Stage, refusal};
-use super::strace::{self, Injection};
+use super::strace::{self, Injection, Target};
 use super::sweep::{Found, Length, Progress, Sweep};
 
 /// How many kills may be tried to hit one state: threads are not always equally fast.
@@ -40,18 +40,21 @@ pub(crate) fn run(sweep: &Sweep) -> io::Result<Found> {
         let chosen: Vec<usize> = (0..kills.len()).step_by(every).collect();
         let reached = Mutex::new(BTreeSet::new());
         let done = sweep.on_all_stages(&chosen, |nth, stage, state, progress| {
-            for (name, call) in kills[*state].iter().cycle().take(if kills[*state].is_empty() { 0 } else { TRIES }) {
+            for target in kills[*state].iter().cycle().take(if kills[*state].is_empty() { 0 } else { TRIES }) {
                 if reached.lock().unwrap_or_else(PoisonError::into_inner).contains(state) {
                     break;
                 }
-                let hit = kill(deed, stage, Injection::Kill(name, *call), &sweep.trace(nth), progress)?;
+                let hit = kill(deed, stage, target, *state, &sweep.trace(nth), progress)?;
                 reached.lock().unwrap_or_else(PoisonError::into_inner).extend(hit);
             }
             Ok(())
         })?;
         let reached = reached.into_inner().unwrap_or_else(PoisonError::into_inner);
         all += chosen.len();
-        missed += chosen.iter().filter(|state| !reached.contains(state)).count();
+        for state in chosen.iter().filter(|state| !reached.contains(state)) {
+            eprintln!("not reached: {} after {state} changes, by {:?}", deed.name, kills[*state].first());
+            missed += 1;
+        }
         found.take(done.found);
     }
     found.say(format!("{} of {all} states reached", all - missed));
@@ -62,14 +65,16 @@ pub(crate) fn run(sweep: &Sweep) -> io::Result<Found> {
 fn kill(
     deed: &Deed,
     stage: &Stage,
-    injection: Injection,
+    target: &Target,
+    wanted: usize,
     trace: &Path,
     progress: &Progress,
 ) -> io::Result<Option<usize>> {
     stage.prepare(deed)?;
-    let (output, seen) = strace::run(&stage.command(deed.disturbed), trace, Some(injection))?;
-    let state = seen.changes(&stage.root).len();
-    let what = format!("{}, killed after {state} changes ({injection:?})", deed.name);
+    let (output, seen) = strace::run(&stage.command(deed.disturbed), trace, Some(Injection::Kill(target)))?;
+    // With a path, nothing else was seen, and it cannot have been another call.
+    let state = if target.path.is_some() { wanted } else { seen.changes(&stage.root).len() };
+    let what = format!("{}, killed after {state} changes ({target:?})", deed.name);
     match output.status.signal() {
         Some(9) => progress.check(stage, &what, || stage.check(deed))?,
         // It was over before.

@@ -13,10 +13,19 @@ const PATIENCE: &str = "120";
 /// What is put in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Injection<'a> {
-    /// SIGKILL before the n-th call of that name in any thread.
-    Kill(&'a str, usize),
+    /// SIGKILL before that call.
+    Kill(&'a Target),
     /// The n-th call of each of these names, in each thread and process, has that error.
     Error(&'a str, &'a str, usize),
+}
+
+/// Where a kill is put: before the n-th call of that name in any thread, of all or of those that have to do with a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) nth: usize,
+    /// Below the folder in which the command runs.
+    pub(crate) path: Option<String>,
 }
 
 /// One call, as a line of strace.
@@ -53,12 +62,16 @@ pub(crate) fn require() -> io::Result<()> {
 /// # Errors
 /// That strace did not start, or what the disk says.
 pub(crate) fn run(command: &Command, into: &Path, injection: Option<Injection>) -> io::Result<(Output, Trace)> {
+    let folder = command.get_current_dir().expect("it has a folder");
     let mut traced = Command::new("timeout");
     traced.args(["--signal=KILL", PATIENCE, "strace", "-f", "-qq", "-y", "-o"]).arg(into);
     match injection {
         None => {}
-        Some(Injection::Kill(name, nth)) => {
+        Some(Injection::Kill(Target { name, nth, path })) => {
             traced.arg("-e").arg(format!("inject={name}:signal=KILL:when={nth}"));
+            if let Some(path) = path {
+                traced.arg("-P").arg(folder.join(path));
+            }
         }
         Some(Injection::Error(names, error, nth)) => {
             traced.arg("--seccomp-bpf").arg("-e").arg(format!("trace={names}"));
@@ -66,7 +79,7 @@ pub(crate) fn run(command: &Command, into: &Path, injection: Option<Injection>) 
         }
     }
     traced.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
-    traced.current_dir(command.get_current_dir().expect("it has a folder"));
+    traced.current_dir(folder);
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => traced.env(name, value),
@@ -121,9 +134,11 @@ impl Trace {
 
     /// For each state of the disk that the command goes through (before its first change, between any two, after the
     /// last), where a kill can be put that hits it there: the best first.
-    pub(crate) fn kills(&self, root: &Path) -> Vec<Vec<(String, usize)>> {
+    pub(crate) fn kills(&self, root: &Path) -> Vec<Vec<Target>> {
         let (own, changes) = (self.own_threads(), self.changes(root));
-        let mut states = vec![Vec::new(); changes.len() + 1];
+        let mut states: Vec<Vec<Target>> = changes.iter().map(|at| self.before(*at, root)).collect();
+        states.push(Vec::new());
+        let mut others = vec![Vec::new(); states.len()];
         let mut counts: BTreeMap<(u32, &str), usize> = BTreeMap::new();
         let mut seen: BTreeSet<(&str, usize)> = BTreeSet::new();
         for (at, call) in self.calls.iter().enumerate() {
@@ -133,19 +148,44 @@ impl Trace {
             if call.name != "execve" && seen.insert((&call.name, *count)) && own.contains(&call.thread) {
                 // The call does not take place.
                 let state = changes.partition_point(|change| *change < at);
-                states[state].push((call.name.clone(), *count));
+                others[state].push(Target { name: call.name.clone(), nth: *count, path: None });
             }
         }
-        for state in &mut states {
+        for (state, mut others) in states.iter_mut().zip(others) {
             // Calls that depend on who is faster come last.
-            state
-                .sort_by_key(|(name, _)| ["futex", "poll", "ppoll", "sched_yield", "madvise"].contains(&name.as_str()));
+            let depends = ["futex", "poll", "ppoll", "sched_yield", "madvise"];
+            others.sort_by_key(|target| depends.contains(&target.name.as_str()));
+            state.append(&mut others);
         }
         states
+    }
+
+    /// How the call at that place can be told by its paths.
+    fn before(&self, at: usize, root: &Path) -> Vec<Target> {
+        let call = &self.calls[at];
+        let target = |path: String| {
+            let same = |other: &&Call| {
+                other.thread == call.thread && other.name == call.name && other.paths(root).contains(&path)
+            };
+            let nth = self.calls[..=at].iter().filter(same).count();
+            Target { name: call.name.clone(), nth, path: Some(path) }
+        };
+        call.paths(root).into_iter().map(target).collect()
     }
 }
 
 impl Call {
+    /// The paths below `root` that it names, or that its descriptors stand for, from there on; the last first.
+    fn paths(&self, root: &Path) -> Vec<String> {
+        let root = format!("{}/", root.to_string_lossy());
+        let arguments = self.text.rsplit_once(" = ").map_or(&*self.text, |(arguments, _)| arguments);
+        let parts = arguments.split(['"', '<', '>']).filter_map(|part| part.strip_prefix(&*root));
+        let mut paths: Vec<String> = parts.map(str::to_owned).collect();
+        paths.reverse();
+        paths.dedup();
+        paths
+    }
+
     /// Did it change something below this folder?
     fn changes(&self, root: &str) -> bool {
         let (arguments, result) = self.text.rsplit_once(" = ").unwrap_or((&self.text, ""));
@@ -198,7 +238,7 @@ mod tests {
 
     const TEXT: &str = "\
 10 execve(\"/bin/zen\", [\"zen\"], 0x7f /* 3 vars */) = 0
-10 openat(AT_FDCWD</w>, \"/lib/libc\", O_RDONLY) = 3</lib/libc>
+10 openat(AT_FDCWD</>, \"/lib/libc\", O_RDONLY) = 3</lib/libc>
 10 mkdir(\"/w/a\", 0777) = 0
 10 mkdir(\"/w/a\", 0777) = -1 EEXIST (File exists)
 11 openat(AT_FDCWD</w>, \"/w/b\", O_WRONLY|O_CREAT, 0666 <unfinished ...>
@@ -224,11 +264,13 @@ mod tests {
     #[test]
     fn a_kill_is_put_where_the_first_thread_comes_that_far() {
         let kills = Trace::read(TEXT).kills(Path::new("/w"));
-        let at = |name: &str, nth| (name.to_owned(), nth);
+        let at = |name: &str, nth| Target { name: name.to_owned(), nth, path: None };
+        let with = |target: Target, path: &str| Target { path: Some(path.to_owned()), ..target };
         assert_eq!(kills.len(), 4);
-        assert_eq!(kills[0], [at("openat", 1), at("mkdir", 1)]);
-        assert_eq!(kills[1], [at("mkdir", 2)], "the thread's first openat is not the first of all");
-        assert_eq!(kills[2], [at("close", 1), at("write", 1)]);
+        assert_eq!(kills[0], [with(at("mkdir", 1), "a"), at("openat", 1), at("mkdir", 1)]);
+        let opened = with(at("openat", 1), "b");
+        assert_eq!(kills[1], [opened, at("mkdir", 2)], "the thread's first openat is not the first of all");
+        assert_eq!(kills[2], [with(at("write", 1), "b"), at("close", 1), at("write", 1)]);
         assert_eq!(kills[3], [at("write", 2)]);
     }
 }
