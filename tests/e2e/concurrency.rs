@@ -103,6 +103,28 @@ fn f_34_a_run_that_waits_for_another_ends_when_it_is_interrupted() {
 }
 
 #[test]
+fn f11_a_run_whose_zen_folder_was_removed_is_waited_for_and_records_nothing_more() {
+    let mut workspace = gated();
+    workspace.write("in.txt", "1\n");
+    let mut go = workspace.gate("GO");
+    workspace.named_path("LOG");
+    let mut first = workspace.start(&["p"]);
+    first.until_printed("make-is-there");
+    std::fs::remove_dir_all(workspace.path("target/zen")).expect("it can be removed");
+    assert_eq!(workspace.run(&["p", "--no-wait"]).code, Some(103), "nobody knows which places the first one has");
+    let mut second = workspace.start(&["p"]);
+    second.until(&["Blocking", "a run that began before the zen folder was removed"]);
+    go.open();
+    let first = first.end_ok();
+    assert_eq!(first.outcomes(), "make=ran use=ran");
+    assert_eq!(first.stderr.matches("warning:").count(), 1, "it is said once:\n{}", first.stderr);
+    assert!(first.stderr.contains("was removed while the run went on, and its locks with it"), "{}", first.stderr);
+    go.open();
+    assert_eq!(second.end_ok().outcomes(), "make=ran use=ran", "nothing of the first one is believed");
+    assert_eq!(workspace.ok(&["p", "--no-wait"]).outcomes(), "make=fresh use=fresh");
+}
+
+#[test]
 fn worktrees_share_a_store() {
     let mut here = gated();
     here.write("in.txt", "1\n");

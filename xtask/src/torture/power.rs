@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::stage::Stage;
 use super::sweep::{Found, Progress, Sweep};
@@ -50,9 +51,9 @@ pub(crate) fn require(folder: &Path) -> io::Result<()> {
 /// That the machine cannot do it, or what the disk says.
 pub(crate) fn run(sweep: &Sweep) -> io::Result<Found> {
     let rounds = sweep.length.of(1, 25);
-    let items: Vec<(u64, Disk)> = (0..rounds).flat_map(|nth| DISKS.map(|disk| (sweep.seed + nth, disk))).collect();
-    let done = sweep.on_all_stages(&items, |nth, outer, (seed, disk), progress| {
-        let mut random = fastrand::Rng::with_seed(*seed);
+    let items: Vec<(usize, Disk)> = (0..rounds).flat_map(|_| DISKS).enumerate().collect();
+    let done = sweep.on_all_stages(&items, |_, outer, (nth, disk), progress| {
+        let mut random = fastrand::Rng::with_seed(sweep.seed + *nth as u64);
         let mut mount = Mount::new(&sweep.folder.join(format!("disk-{nth}")), *disk)?;
         let stage = Stage::new(&mount.at, &outer.program)?;
         stage.succeeds("run")?;
@@ -94,7 +95,7 @@ fn cut_once(
     let n = random.u32(1..5);
     let mut command = stage.command(&format!("run -j2 --set n={n}"));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()?;
-    std::thread::sleep(std::time::Duration::from_micros(random.u64(..120_000)));
+    std::thread::sleep(Duration::from_micros(random.u64(..120_000)));
     mount.cut(disk.keeps_journal)?;
     child.kill()?;
     child.wait()?;
@@ -139,15 +140,29 @@ impl Mount {
 
     /// The machine starts again.
     fn again(&mut self) -> io::Result<()> {
-        call("umount", &[], &[&self.at])?;
+        self.unmount()?;
         call("mount", &["-o", "loop"], &[&self.image, &self.at])
+    }
+
+    /// A child that another thread has just forked may have a file of it open for a moment.
+    fn unmount(&self) -> io::Result<()> {
+        let mut tries = 100;
+        loop {
+            match call("umount", &[], &[&self.at]) {
+                Err(_) if tries > 0 => tries -= 1,
+                done => return done,
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if let Err(e) = call("umount", &[], &[&self.at]) {
+        if let Err(e) = self.unmount() {
             eprintln!("warning: {e}");
+        } else if let Err(e) = fs::remove_file(&self.image) {
+            eprintln!("warning: {}: {e}", self.image.display());
         }
     }
 }

@@ -113,6 +113,8 @@ impl History {
     pub fn finish(&self, entry: &RunEntry) -> io::Result<()> {
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_stdvec(entry).map_err(io::Error::other)?);
+        // The zen folder may have been removed since.
+        fs::create_dir_all(&self.folder)?;
         let file = tempfile::NamedTempFile::new_in(&self.folder)?;
         io::Write::write_all(&mut file.as_file(), &bytes)?;
         file.persist(self.file(entry.id)).map_err(|error| error.error)?;

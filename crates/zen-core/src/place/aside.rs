@@ -351,13 +351,18 @@ impl Places<'_> {
 
 /// Moves to a folder that is made, and made again if somebody removes the zen folder in between.
 fn move_away(disk: &Path, to: &Path) -> Result<io::Result<()>, PlaceError> {
+    let folder = to.parent().unwrap_or(to);
     let mut tries = 100;
     loop {
-        make_parent(to)?;
-        match fs::rename(disk, to) {
-            Err(error) if error.kind() == ErrorKind::NotFound && stat(disk)?.is_some() && tries > 0 => tries -= 1,
-            moved => return Ok(moved),
+        let made = fs::create_dir_all(folder);
+        let moved = if made.is_ok() { fs::rename(disk, to) } else { Ok(()) };
+        let gone = |done: &io::Result<()>| done.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        if tries > 0 && (gone(&made) || gone(&moved)) && stat(disk)?.is_some() {
+            tries -= 1;
+            continue;
         }
+        made.map_err(|error| failed(folder, "made", error))?;
+        return Ok(moved);
     }
 }
 
