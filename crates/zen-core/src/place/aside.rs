@@ -297,7 +297,8 @@ impl SetAside<'_> {
             let disk = old.disk.strip_prefix(&set).map_or_else(|_| old.disk.clone(), |below| done.join(below));
             let old = Old { path: old.path.clone(), disk };
             match self.places.dispose_of_old(&old, &new, own, replaced) {
-                Err(_) if stat(&old.disk)?.is_none() => {}
+                // Somebody is just removing the zen folder.
+                Err(PlaceError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
                 disposed => disposed?,
             }
         }
