@@ -128,6 +128,17 @@ fn bytes_that_the_store_has_are_zens_own_wherever_they_lie() {
 }
 
 #[test]
+fn a_file_that_is_named_as_zen_names_its_own_is_kept_as_well() {
+    let workspace = pipeline();
+    workspace.ok(&[]);
+    workspace.write("tree/.zen-tmp-mine", "mine\n");
+    workspace.write("tree/sub/.zen-tmp-too", "mine too\n");
+    let outcome = workspace.ok(&["--set", "n=2"]);
+    assert_kept(&workspace, &outcome, "tree/.zen-tmp-mine", "mine\n");
+    assert_kept(&workspace, &outcome, "tree/sub/.zen-tmp-too", "mine too\n");
+}
+
+#[test]
 fn two_replaced_files_of_one_place_are_both_kept() {
     let workspace = pipeline();
     workspace.ok(&[]);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::inspect::tree;
+use super::inspect::everything;
 use super::{
     FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, make_parent, open_up, relocate, remove_tree, stat,
 };
@@ -166,7 +166,7 @@ impl<'a> Places<'a> {
         own: Own<'_>,
         replaced: &mut Replaced,
     ) -> Result<(), PlaceError> {
-        let found = tree(&old.disk)?.unwrap_or_default();
+        let found = everything(&old.disk)?.unwrap_or_default();
         let nodes: Vec<Option<Node>> =
             found.par_iter().with_min_len(FEW).map(|found| self.node(found)).collect::<Result<_, _>>()?;
         let path_of = |below: &RelPath| old.path.under(below);

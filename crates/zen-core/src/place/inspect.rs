@@ -142,7 +142,7 @@ impl Places<'_> {
                     let path = prefix.under(below);
                     path != *self.target && path != *self.zen && path.file_name() != Some(b".git")
                 };
-                Ok(Some(std::iter::once(top).chain(walk(&base, &enters)?).collect()))
+                Ok(Some(std::iter::once(top).chain(walk(&base, is_no_temporary, &enters)?).collect()))
             }
         }
     }
@@ -193,11 +193,24 @@ impl Seen {
     }
 }
 
-/// All at and below `base`, itself first; `None`: it is not there.
+/// All at and below `base`, itself first; `None`: it is not there. Temporary files of zen are not there.
 pub(super) fn tree(base: &Path) -> Result<Option<Vec<Found>>, PlaceError> {
+    at_and_below(base, is_no_temporary)
+}
+
+/// As [`tree`], with files that are named as zen names temporary ones: who knows whose they are.
+pub(super) fn everything(base: &Path) -> Result<Option<Vec<Found>>, PlaceError> {
+    at_and_below(base, |_| true)
+}
+
+fn at_and_below(base: &Path, lists: fn(&[u8]) -> bool) -> Result<Option<Vec<Found>>, PlaceError> {
     let Some(top) = one(base)? else { return Ok(None) };
-    let below = if top.seen.is_folder() { walk(base, &|_| true)? } else { Vec::new() };
+    let below = if top.seen.is_folder() { walk(base, lists, &|_| true)? } else { Vec::new() };
     Ok(Some(std::iter::once(top).chain(below).collect()))
+}
+
+fn is_no_temporary(name: &[u8]) -> bool {
+    !name.starts_with(TEMPORARY.as_bytes())
 }
 
 /// What is at `disk` itself.
@@ -206,8 +219,8 @@ pub(super) fn one(disk: &Path) -> Result<Option<Found>, PlaceError> {
     Ok(Some(Found { path: RelPath::root(), disk: disk.to_owned(), seen: look(disk, metadata)? }))
 }
 
-/// All below the folder `base`, sorted by path. Temporary files of zen are not there.
-fn walk(base: &Path, enters: &dyn Fn(&RelPath) -> bool) -> Result<Vec<Found>, PlaceError> {
+/// All below the folder `base` whose name it `lists`, sorted by path.
+fn walk(base: &Path, lists: fn(&[u8]) -> bool, enters: &dyn Fn(&RelPath) -> bool) -> Result<Vec<Found>, PlaceError> {
     let mut found = Vec::new();
     let mut todo = vec![(RelPath::root(), base.to_owned())];
     while let Some((folder, disk)) = todo.pop() {
@@ -215,10 +228,7 @@ fn walk(base: &Path, enters: &dyn Fn(&RelPath) -> bool) -> Result<Vec<Found>, Pl
         for entry in fs::read_dir(&disk).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
-            let Some(bytes) = path_bytes(Path::new(&name)).filter(|name| !name.starts_with(TEMPORARY.as_bytes()))
-            else {
-                continue;
-            };
+            let Some(bytes) = path_bytes(Path::new(&name)).filter(|name| lists(name)) else { continue };
             let (path, disk) = (folder.child(&bytes), entry.path());
             // Gone between listing and looking: then it is not there.
             let Some(metadata) = stat(&disk)? else { continue };
