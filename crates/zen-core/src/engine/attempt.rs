@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::build::{self, Built};
+use super::commit::Unkept;
 use super::context::Context;
 use super::job::{Ended, Job, Message, Say, Stop, Work, chain};
 use super::locks;
@@ -45,6 +46,8 @@ pub(super) struct Attempt<'a, 'w> {
     borrowed: Option<Borrowed>,
     /// What it printed.
     pub(super) log: Vec<u8>,
+    /// Why its outputs are not in the store, if the store did not take them.
+    pub(super) not_stored: Option<Unkept>,
     pub(super) exit_code: Option<i32>,
     pub(super) started: Option<Instant>,
     /// What `ZEN_CONTEXT` names.
@@ -76,6 +79,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
             before,
             borrowed: None,
             log,
+            not_stored: None,
             exit_code,
             started,
             context: None,
@@ -270,7 +274,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
                 let mut replaced = Replaced::new(self.work.stamp.clone());
                 aside.finish(&artifacts, &own, &mut replaced).map_err(|error| chain(&error))?;
                 self.work.say_replaced(step, &mut replaced, self.say);
-                self.work.note(step, &artifacts)?;
+                self.work.note(step, &artifacts, self.say);
                 Ok(artifacts)
             }
             Err(failure) => Err(match aside.abort() {
@@ -344,14 +348,18 @@ impl<'a, 'w> Attempt<'a, 'w> {
         Ok(exit)
     }
 
-    fn collect(&self) -> Result<Vec<Artifact>, String> {
-        let places = self.work.world.places();
-        let objects: Option<&dyn Objects> = self.may_record().then_some(&self.work.world.store);
+    fn collect(&mut self) -> Result<Vec<Artifact>, String> {
+        let (places, store) = (self.work.world.places(), &self.work.world.store);
+        let objects: Option<&dyn Objects> = self.may_record().then_some(store);
+        self.not_stored = None;
         let mut artifacts = Vec::with_capacity(self.step.outputs.len());
         for output in &self.step.outputs {
             let collected = match places.collect(output, objects) {
                 // A full disk is no failure of the step: its outputs are there, they are only not kept.
-                Err(PlaceError::NotStored { .. }) => places.collect(output, None),
+                Err(PlaceError::NotStored { path, source }) => {
+                    self.not_stored.get_or_insert_with(|| Unkept::by_store(store, &format!("`{path}`"), &source));
+                    places.collect(output, None)
+                }
                 collected => collected,
             };
             artifacts.push(collected.map_err(|error| chain(&error))?);

@@ -1,6 +1,7 @@
 //! After a step succeeded: its objects, its explanation, and the record that comes last of all. What forbids that makes the step
 //! run again next time, and nothing else.
 
+use std::io;
 use std::sync::Arc;
 
 use super::attempt::Attempt;
@@ -15,6 +16,7 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::model::Step;
 use crate::store::Objects;
+use crate::store::local::LocalStore;
 
 impl Attempt<'_, '_> {
     /// How a step ended that succeeded.
@@ -37,17 +39,17 @@ impl Attempt<'_, '_> {
                 (settled, Some(unrecorded))
             }
             Err(why) => {
-                self.event(not_recorded(self.step, &why));
+                self.event(why.event(self.step));
                 (settled, None)
             }
         }
     }
 
-    fn unrecorded(&self, key: Key, settled: &Settled, end: &End) -> Result<Unrecorded, String> {
+    fn unrecorded(&self, key: Key, settled: &Settled, end: &End) -> Result<Unrecorded, Unkept> {
         let store = &self.work.world.store;
         let explanation = self.job.observed.as_ref().and_then(|observed| explain(self.step, observed));
-        let explanation = explanation.ok_or("its key cannot be explained")?;
-        let explanation = postcard::to_stdvec(&explanation).map_err(|error| error.to_string())?;
+        let explanation = explanation.ok_or_else(|| Unkept::because("its key cannot be explained"))?;
+        let explanation = postcard::to_stdvec(&explanation).map_err(|error| Unkept::because(error.to_string()))?;
         let entries = settled.artifacts.iter().flat_map(|artifact| &artifact.entries);
         let files = entries.filter_map(|entry| match entry.node {
             Node::File { digest, size, .. } => Some((digest, size)),
@@ -55,7 +57,8 @@ impl Attempt<'_, '_> {
         });
         let objects: Vec<(Digest, u64)> = files.collect();
         if store.contains(&objects).contains(&false) {
-            return Err("its outputs could not be stored".to_owned());
+            let lost = || Unkept::because("its outputs are no longer in the store: somebody removes things there");
+            return Err(self.not_stored.clone().unwrap_or_else(lost));
         }
         let record = Record {
             key,
@@ -89,12 +92,40 @@ impl Attempt<'_, '_> {
     }
 }
 
-/// What is said of a step that succeeded and could not be recorded.
-pub(super) fn not_recorded(step: &Step, why: &str) -> Event {
-    Event::Warning(
-        Diagnostic::warning(format!("step `{}` is not recorded: {why}", step.display_id))
-            .note("its outputs are in place; it runs again next time"),
-    )
+/// Why a step that succeeded is not recorded.
+#[derive(Debug, Clone)]
+pub(super) struct Unkept {
+    why: String,
+    /// What to do about it.
+    help: Option<String>,
+}
+
+impl Unkept {
+    /// Something about the step itself.
+    pub(super) fn because(why: impl Into<String>) -> Self {
+        Self { why: why.into(), help: None }
+    }
+
+    /// The store did not take `what`.
+    pub(super) fn by_store(store: &LocalStore, what: &str, error: &io::Error) -> Self {
+        let help = match error.kind() {
+            // It says itself what is wrong with what was to be stored.
+            io::ErrorKind::InvalidData => return Self::because(error.to_string()),
+            // Not the store's doing.
+            io::ErrorKind::ResourceBusy => "does a process of the step still run?".to_owned(),
+            _ => {
+                format!("see that the store in `{}` can be written, and that its disk has space", store.dir().display())
+            }
+        };
+        Self { why: format!("{what} could not be stored: {error}"), help: Some(help) }
+    }
+
+    /// What is said of the step.
+    pub(super) fn event(self, step: &Step) -> Event {
+        let warning = Diagnostic::warning(format!("step `{}` is not recorded: {}", step.display_id, self.why))
+            .note("its outputs are in place; it runs again next time");
+        Event::Warning(self.help.into_iter().fold(warning, Diagnostic::help))
+    }
 }
 
 fn fresh_identity() -> [u8; 16] {

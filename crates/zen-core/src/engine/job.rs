@@ -234,6 +234,17 @@ impl<'w> Work<'w> {
             self.say_replaced(step, &mut replaced, say);
             match done {
                 Ok(_) => {}
+                Err(error @ RestoreError::Unreadable(..)) => {
+                    let text = format!(
+                        "output `{}` of step `{}` is made anew: {}",
+                        output.name,
+                        step.display_id,
+                        chain(&error)
+                    );
+                    let help = "let whoever uses the store read its files: a common group, and an umask of 002 or 022";
+                    say(Message::Event(Event::Warning(Diagnostic::warning(text).help(help))));
+                    return Err(Stop::Ended(Ended::Lost(output.name.clone())));
+                }
                 Err(RestoreError::Lost(_)) => return Err(Stop::Ended(Ended::Lost(output.name.clone()))),
                 Err(error) => {
                     return Err(Stop::Failed(format!(
@@ -244,18 +255,28 @@ impl<'w> Work<'w> {
                 }
             }
         }
-        Ok(self.note(step, artifacts)?)
+        self.note(step, artifacts, say);
+        Ok(())
     }
 
-    /// Notes what zen left for a step.
-    pub(super) fn note(&self, step: &Step, artifacts: &[Artifact]) -> Result<(), String> {
+    /// Notes what zen left for a step. Without the note it would not know its own: that is no failure of the step.
+    pub(super) fn note(&self, step: &Step, artifacts: &[Artifact], say: Say<'_>) {
         let mut entries = BTreeMap::new();
         for (output, artifact) in step.outputs.iter().zip(artifacts) {
             let root = output.place.root();
             entries.extend(artifact.entries.iter().map(|entry| (root.under(&entry.path), entry.node.clone())));
         }
-        let set = self.world.ledger.set(&step.display_id, &entries);
-        set.map_err(|error| format!("the ledger of places in the zen folder cannot be written: {error}"))
+        if let Err(error) = self.world.ledger.set(&step.display_id, &entries) {
+            let text = format!("what step `{}` left cannot be noted in the zen folder: {error}", step.display_id);
+            say(Message::Event(Event::Warning(
+                Diagnostic::warning(text)
+                    .note("zen may take its outputs for somebody else's later, and move them to `replaced/`")
+                    .help(format!(
+                        "see that `{}` can be written, and that its disk has space",
+                        self.world.zen_dir.display()
+                    )),
+            )));
+        }
     }
 
     pub(super) fn say_replaced(&self, step: &Step, replaced: &mut Replaced, say: Say<'_>) {

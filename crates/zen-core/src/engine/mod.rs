@@ -100,7 +100,7 @@ pub enum EngineError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Exit code 103: the zen folder.
-    #[error("the zen folder `{}` cannot be used: {source}", folder.display())]
+    #[error("the zen folder `{}` cannot be used; check its permissions and the space on its disk", folder.display())]
     ZenFolder {
         /// The folder.
         folder: PathBuf,

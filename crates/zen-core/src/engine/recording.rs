@@ -61,7 +61,7 @@ impl Recording {
 
     /// Writes them: one object for all explanations, then all records. Gives each record as it is in the store now, or
     /// why it is not.
-    pub(super) fn write(&mut self, store: &LocalStore) -> Vec<(StepId, Result<Record, String>)> {
+    pub(super) fn write(&mut self, store: &LocalStore) -> Vec<(StepId, io::Result<Record>)> {
         let Self { waiting, .. } = std::mem::take(self);
         let steps: Vec<StepId> = waiting.iter().map(|(step, _)| *step).collect();
         let mut waiting: Vec<Unrecorded> = waiting.into_iter().map(|(_, unrecorded)| unrecorded).collect();
@@ -69,15 +69,15 @@ impl Recording {
             Ok(()) => waiting.into_iter().map(|written| Ok(written.record)).collect(),
             // What forbids one need not forbid the others.
             Err(_) if waiting.len() > 1 => waiting.into_iter().map(|one| append_one(store, one)).collect(),
-            Err(error) => vec![Err(error.to_string())],
+            Err(error) => vec![Err(error)],
         };
         steps.into_iter().zip::<Vec<_>>(written).collect()
     }
 }
 
-fn append_one(store: &LocalStore, unrecorded: Unrecorded) -> Result<Record, String> {
+fn append_one(store: &LocalStore, unrecorded: Unrecorded) -> io::Result<Record> {
     let mut one = [unrecorded];
-    append(store, &mut one).map_err(|error| error.to_string())?;
+    append(store, &mut one)?;
     let [written] = one;
     Ok(written.record)
 }

@@ -59,8 +59,18 @@ impl Session<'_> {
         self.world.ledger.refresh();
         finish::recover(&self.world, &self.progress, &mut warn);
         let in_use = self.world.store.in_use();
-        if let Err(error) = &in_use {
-            warn(Diagnostic::warning(format!("the store cannot be kept from being cleaned meanwhile ({error})")));
+        match &in_use {
+            Err(error) => {
+                warn(Diagnostic::warning(format!("the store cannot be kept from being cleaned meanwhile ({error})")))
+            }
+            // Of the zen folder that was said when the places were locked.
+            Ok(in_use) if !in_use.known && self.world.store.dir() != self.world.zen_dir => {
+                let dir = self.world.store.dir().display();
+                let text =
+                    format!("the file system of the store in `{dir}` has no locks: equal work may be done twice");
+                warn(Diagnostic::warning(text).help("put it on another disk: `store.dir`, or ZEN_STORE_DIR"));
+            }
+            Ok(_) => {}
         }
         let history = self.world.history();
         let id = history.begin();

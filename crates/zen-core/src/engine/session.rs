@@ -188,7 +188,11 @@ impl<'p> Session<'p> {
             .filter(|warning| !is_elsewhere(warning, definitions, selection))
             .cloned()
             .collect();
-        warnings.extend(world.store.warning().map(Diagnostic::warning));
+        warnings.extend(world.store.warning().map(|text| {
+            Diagnostic::warning(text).help(
+                "see that its folder can be written and that its disk has space, or name another in ZEN_STORE_DIR",
+            )
+        }));
         let mut session = Self { world, progress: Progress::default(), warnings, notes: Vec::new(), spent: Vec::new() };
         session.look()?;
         Ok(session)

@@ -117,7 +117,7 @@ pub enum PlaceError {
         place: String,
     },
     /// The store did not take it. The step succeeded all the same: collected without a store it is only not recorded.
-    #[error("`{path}` could not be stored; free some space, or see that the store can be written")]
+    #[error("`{path}` could not be stored")]
     NotStored {
         /// Where.
         path: String,

@@ -31,6 +31,9 @@ pub enum RestoreError {
     /// The store lacks an object, or it was damaged. The workspace is untouched; the step must run.
     #[error("object {0} is not in the store any more")]
     Lost(Digest),
+    /// The store has an object that cannot be opened. The workspace is untouched; the step must run.
+    #[error("object {0} in the store cannot be read")]
+    Unreadable(Digest, #[source] std::io::Error),
     /// The artifact says what no step can have made: the workspace is untouched.
     #[error("the stored artifact `{name}` is refused: `{path}` {reason}; run the step with --no-cache to replace it")]
     Refused {
@@ -216,33 +219,42 @@ impl Places<'_> {
         let mut temporary = tempfile::Builder::new();
         temporary.prefix(&prefix);
         if let [file] = &files[..] {
-            let mut lost = None;
+            let mut miss = None;
             let made = temporary.make_in(beside, |to| {
-                fetch(file, to).map_err(|error| match error {
-                    FetchError::Io(error) => error,
-                    FetchError::Missing(digest) | FetchError::Damaged(digest) => {
-                        lost = Some(digest);
+                fetch(file, to).map_err(|error| match missed(error) {
+                    Ok(error) => error,
+                    Err(lost) => {
+                        miss = Some(lost);
                         std::io::ErrorKind::NotFound.into()
                     }
                 })
             });
-            return match (made, lost) {
+            return match (made, miss) {
                 (Ok(made), _) => Ok(Staged::One(file.0.clone(), made.into_temp_path())),
-                (Err(_), Some(digest)) => Err(RestoreError::Lost(digest)),
+                (Err(_), Some(miss)) => Err(miss),
                 (Err(error), None) => Err(failed(beside, "written to", error).into()),
             };
         }
         let folder = temporary.tempdir_in(beside).map_err(|error| failed(beside, "written to", error))?;
         files.par_iter().with_min_len(FEW).enumerate().try_for_each(|(at, file)| {
             let to = folder.path().join(at.to_string());
-            fetch(file, &to).map_err(|error| match error {
-                FetchError::Missing(digest) | FetchError::Damaged(digest) => RestoreError::Lost(digest),
-                FetchError::Io(error) => failed(&to, "written", error).into(),
+            fetch(file, &to).map_err(|error| match missed(error) {
+                Ok(error) => failed(&to, "written", error).into(),
+                Err(miss) => miss,
             })
         })?;
         let staged =
             files.iter().enumerate().map(|(at, (path, ..))| ((*path).clone(), folder.path().join(at.to_string())));
         Ok(Staged::Many { files: staged.collect(), _folder: folder })
+    }
+}
+
+/// Is it the store's doing that an object cannot be had? Else what writing it met.
+fn missed(error: FetchError) -> Result<std::io::Error, RestoreError> {
+    match error {
+        FetchError::Missing(digest) | FetchError::Damaged(digest) => Err(RestoreError::Lost(digest)),
+        FetchError::Unreadable(digest, error) => Err(RestoreError::Unreadable(digest, error)),
+        FetchError::Io(error) => Ok(error),
     }
 }
 

@@ -107,7 +107,7 @@ impl LocalStore {
             && (0..COUNTED_MS).contains(&now.0.saturating_sub(at))
         {
             if added > 0 {
-                self.count(counted.saturating_add(added), at).map_err(io)?;
+                self.count(counted.saturating_add(added), at);
             }
             return Ok(None);
         }
@@ -122,7 +122,7 @@ impl LocalStore {
         }
         let plan = self.plan_size(max_size, max_size - max_size / 10, keep, now).map_err(io)?;
         let removed = self.carry_out(&plan, &alone).map_err(io)?;
-        self.count(plan.left, now.0).map_err(io)?;
+        self.count(plan.left, now.0);
         Ok(Some(removed))
     }
 
@@ -315,9 +315,10 @@ impl LocalStore {
         Some((bytes.parse().ok()?, at.parse().ok()?))
     }
 
-    /// Several processes may write it at once, and one's part is lost: the next count finds it.
-    fn count(&self, bytes: u64, at: i64) -> io::Result<()> {
-        std::fs::write(self.place.v1().join("counted"), format!("{bytes} {at}\n"))
+    /// Several processes may write it at once, and one's part is lost: the next count finds it. So does it if this cannot
+    /// be written (an empty file, on a full disk, is no count).
+    fn count(&self, bytes: u64, at: i64) {
+        let _ = std::fs::write(self.place.v1().join("counted"), format!("{bytes} {at}\n"));
     }
 }
 

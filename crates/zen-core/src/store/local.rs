@@ -94,6 +94,11 @@ impl LocalStore {
         self.writable
     }
 
+    /// The folder that was named when it was opened.
+    pub fn dir(&self) -> &Path {
+        &self.place.dir
+    }
+
     /// The folder of this version's format, for what else is to lie there (locks, for example).
     pub fn folder(&self) -> PathBuf {
         self.place.v1()
@@ -106,13 +111,14 @@ impl LocalStore {
     /// What opening or locking met.
     pub fn in_use(&self) -> io::Result<InUse> {
         if !self.writable {
-            return Ok(InUse { _file: None, place: None });
+            return Ok(InUse { known: true, _file: None, place: None });
         }
         let file = self.open_use_lock()?;
-        match files::retry(|| file.lock_shared()) {
-            Err(e) if !files::is_unsupported(&e) => Err(e),
-            _ => Ok(InUse { _file: Some(file), place: Some(self.place.clone()) }),
-        }
+        let known = match files::retry(|| file.lock_shared()) {
+            Err(e) if !files::is_unsupported(&e) => return Err(e),
+            locked => locked.is_ok(),
+        };
+        Ok(InUse { known, _file: Some(file), place: Some(self.place.clone()) })
     }
 
     /// The opposite of [`LocalStore::in_use`]: nobody uses the store while the guard lives. `None` if somebody does.
@@ -205,8 +211,10 @@ impl LocalStore {
                 self.quarantine(digest);
                 FetchError::Damaged(digest)
             }
-            _ if e.kind() == io::ErrorKind::NotFound => FetchError::Missing(digest),
-            _ => FetchError::Io(e),
+            _ if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                FetchError::Missing(digest)
+            }
+            _ => FetchError::Unreadable(digest, e),
         })
     }
 
@@ -312,6 +320,8 @@ impl Objects for LocalStore {
 #[derive(Debug)]
 #[must_use = "the store is in use only as long as this lives"]
 pub struct InUse {
+    /// Do others know of it, or does the file system have no locks?
+    pub known: bool,
     _file: Option<File>,
     place: Option<Place>,
 }

@@ -71,6 +71,9 @@ pub enum FetchError {
     /// Its bytes are not those of its name; it was moved out of the way.
     #[error("object {0} is damaged in the store")]
     Damaged(Digest),
+    /// It is there, and cannot be opened; it stays, since others may be able to.
+    #[error("object {0} in the store cannot be read")]
+    Unreadable(Digest, #[source] std::io::Error),
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -7,7 +7,7 @@ use std::thread::Scope;
 use super::Loop;
 use crate::artifact::Key;
 use crate::decide::{Decision, Why};
-use crate::engine::commit::not_recorded;
+use crate::engine::commit::Unkept;
 use crate::engine::job::Message;
 use crate::engine::locks;
 use crate::event::Event;
@@ -88,7 +88,10 @@ impl<'w> Loop<'_, 'w> {
                     Arc::make_mut(settled).record = Some(Arc::new(record));
                 }
                 (Ok(_), _) => {}
-                (Err(why), _) => self.listener.event(&not_recorded(self.world.definitions.model.step(step), &why)),
+                (Err(error), _) => {
+                    let unkept = Unkept::by_store(&self.world.store, "its record", &error);
+                    self.listener.event(&unkept.event(self.world.definitions.model.step(step)));
+                }
             }
         }
     }
