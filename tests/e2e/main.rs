@@ -3,6 +3,8 @@
 
 mod artifacts;
 mod borrowed;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod broken;
 mod cache_func;
 mod clean;
 mod codegen;

@@ -1,0 +1,98 @@
+//! Calls of the system that fail: a shim between zen and the C library (LD_PRELOAD), built where the tests run. Knows
+//! nothing of zen.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::harness::{Outcome, Workspace};
+
+pub(super) const EIO: i32 = 5;
+pub(super) const EACCES: i32 = 13;
+pub(super) const ENOSPC: i32 = 28;
+pub(super) const EROFS: i32 = 30;
+pub(super) const ENOLCK: i32 = 37;
+pub(super) const EOPNOTSUPP: i32 = 95;
+pub(super) const EDQUOT: i32 = 122;
+
+/// The calls that FAULT_CALLS lists fail with FAULT_ERROR on paths that hold FAULT_AT.
+const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int fails(const char *call, const char *path) {
+    const char *calls = getenv("FAULT_CALLS"), *at = getenv("FAULT_AT"), *error = getenv("FAULT_ERROR");
+    if (!calls || !at || !error || !strstr(calls, call) || !strstr(path, at)) return 0;
+    errno = atoi(error);
+    return 1;
+}
+
+static int fails_on(const char *call, int file) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    return fails(call, path);
+}
+
+int open64(const char *path, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = va_arg(arguments, mode_t);
+    va_end(arguments);
+    if (fails((flags & O_CREAT) ? "create" : "open", path)) return -1;
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int mkdir(const char *path, mode_t mode) {
+    if (fails("mkdir", path)) return -1;
+    return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+ssize_t read(int file, void *bytes, size_t count) {
+    if (fails_on("read", file)) return -1;
+    return syscall(SYS_read, file, bytes, count);
+}
+
+ssize_t write(int file, const void *bytes, size_t count) {
+    if (fails_on("write", file)) return -1;
+    return syscall(SYS_write, file, bytes, count);
+}
+
+int flock(int file, int operation) {
+    if (fails_on("lock", file)) return -1;
+    return (int)syscall(SYS_flock, file, operation);
+}
+"#;
+
+/// The shim, built once.
+fn shim() -> PathBuf {
+    static BUILT: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        std::fs::write(folder.path().join("shim.c"), SHIM).expect("it can be written");
+        let args = ["-shared", "-fPIC", "-O1", "-o", "shim.so", "shim.c"];
+        let built = Command::new("cc").args(args).current_dir(folder.path()).status();
+        assert!(built.expect("cc starts: rustc needs it as well").success(), "the shim can be built");
+        folder
+    });
+    folder.path().join("shim.so")
+}
+
+/// A run of zen in which each of `calls` on a path that holds `at` fails with `error`.
+pub(super) fn run(workspace: &Workspace, (calls, at, error): (&str, &str, i32), args: &[&str]) -> Outcome {
+    let mut command = workspace.command(&[&["run", "--message-format", "json"], args].concat());
+    command.env("LD_PRELOAD", shim()).env("FAULT_CALLS", calls).env("FAULT_AT", at);
+    let outcome = Outcome::of(command.env("FAULT_ERROR", error.to_string()).output().expect("cargo-zen starts"));
+    assert!(!outcome.stderr.contains("panicked"), "{calls} {at} {error}: {}", outcome.stderr);
+    outcome
+}
