@@ -45,7 +45,7 @@ fn an_upstream_output_that_was_edited_before_the_step_starts_is_put_right_first(
 
 #[cfg(unix)]
 #[test]
-fn f_14_what_a_link_among_the_outputs_leads_to_counts() {
+fn f_14_f22_what_a_link_among_the_outputs_leads_to_counts() {
     for reads in ["inputs = [\"gen.o\"]", "inputs.x.files = \"gen.txt\""] {
         let name = if reads.contains("x.files") { "x" } else { "o" };
         let workspace = two(&format!("run = \"cat {{{{ inputs.{name} }}}} > {{{{ outputs.t }}}}\"\n{reads}"));
@@ -62,7 +62,7 @@ fn f_14_what_a_link_among_the_outputs_leads_to_counts() {
 
 #[cfg(unix)]
 #[test]
-fn f_10_a_link_to_the_output_of_a_step_that_is_not_referred_to_is_said_and_not_recorded() {
+fn f_10_f20_a_link_to_the_output_of_a_step_that_is_not_referred_to_is_said_and_not_recorded() {
     let workspace = two("run = \"cat {{ inputs.l }} > {{ outputs.t }}\"\ninputs.l.files = \"lnk\"");
     workspace.write("gen.txt", "old\n");
     std::os::unix::fs::symlink("gen.txt", workspace.path("lnk")).expect("a link can be made");

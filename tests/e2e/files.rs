@@ -284,7 +284,7 @@ fn a_word_that_names_the_own_output_is_no_input() {
 }
 
 #[test]
-fn f_14_a_link_counts_as_its_target_and_as_what_it_leads_to() {
+fn f_14_f22_a_link_counts_as_its_target_and_as_what_it_leads_to() {
     let workspace = reading("\"data/*\"");
     workspace.write("a.txt", "1");
     workspace.write("b.txt", "1");
@@ -317,7 +317,7 @@ fn a_link_to_a_folder_stands_for_what_lies_there_now() {
 }
 
 #[test]
-fn f_14_a_link_that_leads_outside_is_refused() {
+fn f_14_f22_a_link_that_leads_outside_is_refused() {
     for at in ["data/*", "data/link"] {
         let workspace = reading(&format!("\"{at}\""));
         fs::create_dir(workspace.path("data")).expect("it is new");

@@ -128,7 +128,7 @@ fn the_own_manifest_counts_as_parsed() {
 }
 
 #[test]
-fn f_20_cargos_configuration_and_the_toolchain_count() {
+fn f_20_f53_cargos_configuration_and_the_toolchain_count() {
     let workspace = reading("[\"app\"]");
     workspace.write(".cargo/config.toml", "[build]\nrustflags = [\"-Copt-level=1\"]\n");
     let outcome = workspace.ok(&[]);

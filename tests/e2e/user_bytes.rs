@@ -215,7 +215,7 @@ fn f_25_f32_a_read_only_output_is_replaced() {
 }
 
 #[test]
-fn f_25_writing_into_an_output_does_not_reach_the_store() {
+fn f_25_f30_writing_into_an_output_does_not_reach_the_store() {
     let workspace = pipeline();
     workspace.ok(&[]);
     fs::remove_file(workspace.path("file.txt")).expect("it is there");

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn f_9_case_alone_does_not_keep_outputs_apart() {
+    fn f_9_f19_f26_case_alone_does_not_keep_outputs_apart() {
         let folded = |a, b| overlap_ignoring_case(&pattern(a), &pattern(b));
         assert!(!meet("Out/a.txt", "out/A.txt"));
         assert!(folded("Out/a.txt", "out/A.txt"));
@@ -417,7 +417,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn f_10_whatever_matches_both_is_an_overlap(a in globs(), b in globs()) {
+        fn f_10_f19_whatever_matches_both_is_an_overlap(a in globs(), b in globs()) {
             let (a, b) = (pattern(&a), pattern(&b));
             let common = small_paths().into_iter().find(|path| a.matches(path) && b.matches(path));
             if let Some(path) = common {
@@ -427,7 +427,7 @@ mod tests {
         }
 
         #[test]
-        fn every_overlap_has_a_path_to_show(a in globs(), b in globs()) {
+        fn f19_every_overlap_has_a_path_to_show(a in globs(), b in globs()) {
             let (a, b) = (pattern(&a), pattern(&b));
             for case in [Case::Kept, Case::Folded] {
                 let found = common_path(&Side::new(&a, case), &Side::new(&b, case), case);
@@ -445,7 +445,7 @@ mod tests {
         }
 
         #[test]
-        fn f_9_paths_that_differ_by_case_alone_are_an_overlap(a in globs(), b in globs()) {
+        fn f_9_f19_paths_that_differ_by_case_alone_are_an_overlap(a in globs(), b in globs()) {
             let (a, b) = (pattern(&a), pattern(&b));
             let folded: HashSet<Vec<u8>> =
                 small_paths().iter().filter(|path| a.matches(path)).map(fold_case).collect();

@@ -43,7 +43,7 @@ fn written_references_are_edges() {
 }
 
 #[test]
-fn f_10_reads_that_cover_an_output_are_edges() {
+fn f_10_f20_reads_that_cover_an_output_are_edges() {
     let mut t = Tables::new();
     let [make, glob, word, none] = ["make", "glob", "word", "none"].map(|name| t.step("p", name));
     let other = t.step("q", "other");
@@ -254,7 +254,7 @@ fn steps_that_are_only_put_in_order_wait_for_each_other_only_in_one_run() {
 }
 
 #[test]
-fn f_9_outputs_that_overlap_are_refused() {
+fn f_9_f19_outputs_that_overlap_are_refused() {
     let mut t = Tables::new();
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| t.step("p", name));
     t.output(a, "x", "out/x");
@@ -280,7 +280,7 @@ fn f_9_outputs_that_overlap_are_refused() {
 }
 
 #[test]
-fn f_9_a_step_that_reads_what_it_writes_is_refused() {
+fn f_9_f20_a_step_that_reads_what_it_writes_is_refused() {
     let mut t = Tables::new();
     let a = t.step("p", "a");
     t.output(a, "x", "data/x.csv");
@@ -517,7 +517,7 @@ proptest! {
     }
 
     #[test]
-    fn f_10_a_path_that_is_read_and_owned_makes_an_edge(
+    fn f_10_f20_a_path_that_is_read_and_owned_makes_an_edge(
         outputs in proptest::collection::vec(proptest::sample::select(PLACES.to_vec()), 1..6),
         reads in proptest::collection::vec(proptest::sample::select(READS.to_vec()), 1..5),
     ) {

@@ -130,7 +130,7 @@ fn a_package_leaves_out_what_gitignore_says_and_outputs_beside_its_sources() {
 
 #[cfg(unix)]
 #[test]
-fn f_14_links_count_by_text_and_content_and_do_not_leave_the_workspace() {
+fn f_14_f22_links_count_by_text_and_content_and_do_not_leave_the_workspace() {
     use std::os::unix::fs::symlink;
     let tree = Tree::new(&["data/a", "in/x"]);
     fs::write(tree.folder.path().join("outside"), "o").unwrap();

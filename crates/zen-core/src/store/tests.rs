@@ -61,7 +61,7 @@ fn what_is_put_comes_back() {
 
 #[test]
 #[cfg(unix)]
-fn f_25_objects_are_read_only_and_what_is_fetched_is_another_file() {
+fn f_25_f30_objects_are_read_only_and_what_is_fetched_is_another_file() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
