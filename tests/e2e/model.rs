@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::harness::Outcome;
 
-mod random;
+pub mod canaries;
+pub mod random;
 mod world;
 
 use random::Random;
@@ -97,7 +98,7 @@ fn sequence(seed: u64) {
 }
 
 /// Does it for as many seeds as are wanted, some at a time.
-fn for_each_seed(default_count: u64, check: fn(u64)) {
+pub fn for_each_seed(default_count: u64, check: fn(u64)) {
     let first = wanted("ZEN_MODEL_SEED").unwrap_or(0);
     let end = first + wanted("ZEN_MODEL_CASES").unwrap_or(default_count);
     let next = AtomicU64::new(first);

@@ -100,6 +100,14 @@ impl Running {
         }
     }
 
+    /// Waits until it has written `count` lines, or has ended.
+    pub fn until_lines(&mut self, count: usize) {
+        for _ in 0..count {
+            let Ok((is_stdout, line)) = self.lines.recv() else { return };
+            self.keep(is_stdout, &line);
+        }
+    }
+
     /// Waits until a step printed `text`.
     pub fn until_printed(&mut self, text: &str) {
         self.until(&["\"step-output\"", text]);
@@ -115,6 +123,13 @@ impl Running {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &id]).status().expect("kill starts");
         assert!(sent.success(), "the process {id} must still be there");
+    }
+
+    /// Kills the guard, so that what was started survives if the process is killed.
+    pub fn kill_guard(&self) {
+        let id = self.child.id().to_string();
+        let killed = Command::new("pkill").args(["-KILL", "-P", &id, "-f", "__guard"]).status().expect("pkill starts");
+        assert!(killed.success(), "the process {id} must have a guard");
     }
 
     /// Waits for its end.

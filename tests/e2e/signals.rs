@@ -37,7 +37,7 @@ outputs.copy = "copy.txt"
 
 #[test]
 fn f_27_f34_a_signal_goes_to_the_steps_and_is_raised_again() {
-    for (name, number) in [("INT", 2), ("TERM", 15)] {
+    for (name, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
         // The step waits for a child of its own, as a shell that waits hears of a signal at once.
         let trap = format!(
             "trap 'echo heard >> \"$MARK\"; exit 0' {name}; echo half > file.txt; echo trapped; sleep 120 & wait"
@@ -97,7 +97,7 @@ fn f34_a_second_interrupt_kills_what_ignores_the_first() {
     drop(go);
 }
 
-/// A run that is killed in the middle of its step, which lives on until it is let go and has ended.
+/// A run that is killed in the middle of its step, and its guard too: the step lives on until it is let go and has ended.
 struct Killed {
     workspace: Workspace,
     go: Gate,
@@ -115,6 +115,7 @@ fn killed_in_the_middle(before: impl FnOnce(&Workspace, &mut Gate)) -> Killed {
     let mut running = workspace.start(&[]);
     running.until_printed("s-is-there");
     assert_eq!(workspace.read("file.txt"), "half\n", "it is in the middle of its work");
+    running.kill_guard();
     running.signal("KILL");
     assert_eq!(running.end().0.signal(), Some(9));
     workspace.env.insert("MARK".to_owned(), "/dev/null".to_owned());
@@ -164,6 +165,30 @@ fn f1_after_sigkill_the_users_own_file_is_not_lost() {
     assert_eq!(workspace.read("file.txt"), "1\n");
     let texts = replaced_texts(&workspace, "file.txt");
     assert!(texts.contains(&"mine\n".to_owned()), "the user's bytes are in replaced/: {texts:?}");
+}
+
+#[test]
+fn f1_nor_if_its_step_is_gone_or_has_another_name_when_the_next_run_starts() {
+    for is_renamed in [false, true] {
+        let killed = killed_in_the_middle(|workspace, _| workspace.write("file.txt", "mine\n"));
+        let (workspace, mut go) = killed.end_the_orphan();
+        let manifest = workspace.read("Cargo.toml");
+        let later = manifest.find("[workspace.metadata.zen.pipelines.p.steps.later]").expect("it is there");
+        if is_renamed {
+            workspace.write("Cargo.toml", &manifest[..later].replace("steps.s]", "steps.other]"));
+        } else {
+            let first = manifest.find("[workspace.metadata.zen.pipelines").expect("it is there");
+            let other = "[workspace.metadata.zen.pipelines.p.steps.other]\nrun = 'true'\nfiles = ['in.txt']\n";
+            workspace.write("Cargo.toml", &format!("{}{other}", &manifest[..first]));
+        }
+        go.open();
+        let run = workspace.ok(&[]);
+        let mut texts = replaced_texts(&workspace, "file.txt");
+        texts.push(if is_renamed { String::new() } else { workspace.read("file.txt") });
+        assert!(texts.contains(&"mine\n".to_owned()), "{texts:?} renamed: {is_renamed}\n{}", run.stderr);
+        assert!(run.stderr.contains("an earlier run of step `p/s` was killed"), "{}", run.stderr);
+        assert!(run.stderr.contains("is moved to target/zen/replaced/"), "all is told:\n{}", run.stderr);
+    }
 }
 
 #[test]

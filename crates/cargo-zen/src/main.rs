@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
+use zen_core::process::guard;
 
 use crate::exit::ExitCode as Exit;
 use crate::flags::{Cli, Command};
@@ -32,6 +33,17 @@ use crate::load::Loaded;
 use crate::shell::Shell;
 
 fn main() -> ExitCode {
+    if guard::is_asked(std::env::args_os()) {
+        guard::watch(std::env::args_os());
+        return ExitCode::SUCCESS;
+    }
+    guard::enable();
+    let code = checked();
+    guard::release();
+    code
+}
+
+fn checked() -> ExitCode {
     // The panic's own message, with its place, is on standard error by then.
     std::panic::catch_unwind(command_line).unwrap_or_else(|_| {
         let mut shell = Shell::plain();

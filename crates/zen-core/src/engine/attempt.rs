@@ -24,7 +24,7 @@ use crate::model::{ArtifactRef, Command, InputSource, Place, Step, StepId};
 use crate::path::RelPath;
 use crate::place::{PlaceError, Replaced};
 use crate::process::jobserver::Jobserver;
-use crate::process::{self, Exit, GRACE, JobId, Spec, Stdout};
+use crate::process::{self, ANCESTORS, Exit, GRACE, JobId, Spec, Stdout};
 use crate::redact::Redactor;
 use crate::render::{Values, batch_words, command_words, join, render_text};
 use crate::scan::Content;
@@ -278,7 +278,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
                 Ok(artifacts)
             }
             Err(failure) => Err(match aside.abort() {
-                Ok(Some(kept)) => format!("{failure}; what it left is in {}", self.work.shown(&kept)),
+                Ok(Some(kept)) => format!("{failure}; what it left is in {}", self.work.world.shown(&kept)),
                 Ok(None) => failure,
                 Err(error) => format!("{failure}; and its old outputs could not be put back: {}", chain(&error)),
             }),
@@ -454,7 +454,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
         let file = written.map_err(|(path, error)| format!("`{}` cannot be written: {error}", path.display()))?;
         env.insert("ZEN_CONTEXT".into(), file.path().into());
         self.context = Some(file);
-        env.insert(locks::ANCESTORS.into(), locks::with_ours(work.world).into());
+        env.insert(ANCESTORS.into(), locks::with_ours(work.world).into());
         if let Some((name, value)) = work.jobserver.as_ref().map(Jobserver::variable)
             && !step.env.contains_key(name)
         {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::history::{StepEntry, StepOutcome};
 use super::job::chain;
+use super::locks;
 use super::session::{Progress, Session, World};
 use crate::artifact::{Key, Node};
 use crate::diag::Diagnostic;
@@ -22,23 +23,24 @@ pub(super) fn recover(world: &World<'_>, progress: &Progress, warn: &mut dyn FnM
     let places = world.places();
     let own = |path: &RelPath, node: &Node| world.is_own(None, path, node);
     if places.is_interrupted().unwrap_or(true) {
-        for id in &world.selection.order {
-            let step = model.step(*id);
+        let mut recover = |step: &str| {
             let mut replaced = Replaced::new(format!("recovered-{}", world.now.0));
-            match places.recover(&step.display_id, &own, &mut replaced) {
-                Ok(back) if back.is_empty() => {}
-                Ok(back) => {
-                    let paths: Vec<String> = back.iter().map(ToString::to_string).collect();
-                    warn(
-                        Diagnostic::warning(format!("an earlier run of step `{}` was killed", step.display_id))
-                            .note(format!("put back as it was before: {}", paths.join(", "))),
-                    );
-                }
+            match places.recover(step, &own, &mut replaced) {
+                Ok(back) if back.is_empty() && replaced.moved.is_empty() => {}
+                Ok(back) => warn(recovered(world, step, &back, &replaced)),
                 Err(error) => warn(Diagnostic::warning(format!(
-                    "what an interrupted run of step `{}` set aside could not be put back: {}",
-                    step.display_id,
+                    "what an interrupted run of step `{step}` set aside could not be put back: {}",
                     chain(&error)
                 ))),
+            }
+        };
+        world.selection.order.iter().for_each(|id| recover(&model.step(*id).display_id));
+        // Nobody else would ever do it for a step that the tables no longer have.
+        let defined: BTreeSet<&str> = model.step_ids().map(|id| &*model.step(id).display_id).collect();
+        let left = places.interrupted().unwrap_or_default();
+        for (step, paths) in left.iter().filter(|(step, _)| !defined.contains(step.as_str())) {
+            if let Some(_guard) = locks::former_places(world, paths) {
+                recover(step);
             }
         }
     }
@@ -46,6 +48,19 @@ pub(super) fn recover(world: &World<'_>, progress: &Progress, warn: &mut dyn FnM
     if !progress.standing.as_ref().is_some_and(|standing| standing.is_ledger_same(world)) {
         forget_undefined(world, warn);
     }
+}
+
+/// What was done about a run of `step` that was killed.
+fn recovered(world: &World<'_>, step: &str, back: &[RelPath], replaced: &Replaced) -> Diagnostic {
+    let mut told = Diagnostic::warning(format!("an earlier run of step `{step}` was killed"));
+    if !back.is_empty() {
+        let paths: Vec<String> = back.iter().map(ToString::to_string).collect();
+        told = told.note(format!("put back as it was before: {}", paths.join(", ")));
+    }
+    for (path, to) in &replaced.moved {
+        told = told.note(format!("what lay at `{path}` since is moved to {}", world.shown(to)));
+    }
+    told
 }
 
 /// A step or output that is gone from a pipeline of this run: what zen left for it is removed, if it still is that.

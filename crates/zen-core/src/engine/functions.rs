@@ -15,7 +15,7 @@ use crate::environment::{Outer, secrets, step_environment};
 use crate::model::template::{Placeholder, Template};
 use crate::model::{CacheFunc, Step, StepId, StepMap};
 use crate::path::RelPath;
-use crate::process::{self, Control, GRACE, JobId, Spec, Stdout};
+use crate::process::{self, ANCESTORS, Control, GRACE, JobId, Spec, Stdout};
 use crate::redact::Redactor;
 use crate::render::{Values, command_words, render_text};
 
@@ -85,7 +85,7 @@ fn question(world: &World<'_>, step: &Step, function: &CacheFunc) -> Result<Ques
     }
     let mut env = step_environment(&world.project.workspace.env, step, &set, world.options.conditions).vars;
     env.insert("ZEN_WORKSPACE_ROOT".into(), world.project.workspace.root.clone().into());
-    env.insert(locks::ANCESTORS.into(), locks::with_ours(world).into());
+    env.insert(ANCESTORS.into(), locks::with_ours(world).into());
     let (cwd, limit) = (step.cwd.clone(), step.timeout.unwrap_or(LIMIT));
     let secret_env = step.secret_env.clone();
     Ok(Question { words, cwd, env: env.into_iter().collect(), secret_env, limit })

@@ -19,7 +19,7 @@ use crate::environment::{
 use crate::event::{Event, Finished, Listener, Outcome, Summary, outputs_json};
 use crate::graph::expand;
 use crate::model::{Command, Hook, HookScope, HookTime, Hooks, Pipeline, PipelineId, StepId};
-use crate::process::{self, Control, GRACE, JobId, Signal, Spec, Stdout};
+use crate::process::{self, ANCESTORS, Control, GRACE, JobId, Signal, Spec, Stdout};
 use crate::redact::Redactor;
 use crate::render::{Values, command_words, render_text};
 
@@ -320,7 +320,7 @@ impl<'a, 'w> Told<'a, 'w> {
             vars.remove(&OsString::from("ZEN_STEP"));
         }
         env.extend(vars);
-        env.insert(locks::ANCESTORS.into(), locks::with_ours(self.world).into());
+        env.insert(ANCESTORS.into(), locks::with_ours(self.world).into());
         Ok(env)
     }
 }

@@ -283,16 +283,10 @@ impl<'w> Work<'w> {
         for (path, to) in replaced.moved.drain(..) {
             say(Message::Event(Event::Note(format!(
                 "`{path}` was not made by zen: moved to {} before step `{}` took its place",
-                self.shown(&to),
+                self.world.shown(&to),
                 step.display_id
             ))));
         }
-    }
-
-    /// A path as people write it: below the workspace root if it lies there.
-    pub(super) fn shown(&self, path: &std::path::Path) -> String {
-        let root = &self.world.project.workspace.root;
-        RelPath::from_absolute(root, path).map_or_else(|| path.display().to_string(), |path| path.to_string())
     }
 }
 

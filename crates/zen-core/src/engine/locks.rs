@@ -9,14 +9,10 @@ use crate::artifact::Key;
 use crate::event::{Event, Listener};
 use crate::path::RelPath;
 use crate::place::remove_leftovers;
-use crate::process::{Control, Signal};
+use crate::process::{ANCESTORS, Control, Signal};
 use crate::store::ground::Ground;
 use crate::store::lock::{Guard, Holder, LockError, Locks, place_locks};
 use crate::store::series::Held;
-
-/// The variable by which a nested `cargo zen` knows the processes of the runs that it runs in: numbers, outermost
-/// first, comma-separated.
-pub(super) const ANCESTORS: &str = "ZEN_ANCESTORS";
 
 /// An attempt at a key.
 pub(super) enum Tried {
@@ -80,6 +76,16 @@ pub(super) fn places(
         listener.event(&Event::Warning(crate::diag::Diagnostic::warning(warning)));
     }
     Ok(guard)
+}
+
+/// Locks places that no step of this run has any more. `None`: a run that knew such a step goes on.
+pub(super) fn former_places(world: &World<'_>, paths: &[RelPath]) -> Option<Guard> {
+    let selected = world.selection.order.iter().flat_map(|step| &world.definitions.model.step(*step).outputs);
+    // What this run has already.
+    let ours: Vec<&RelPath> = selected.map(|output| output.place.root()).collect();
+    let others: Vec<RelPath> =
+        paths.iter().filter(|path| !ours.iter().any(|ours| path.starts_with(ours))).cloned().collect();
+    Locks::open(world.zen_dir.join("locks")).try_lock(&place_locks(&others), &holder(world)).ok()
 }
 
 fn refuse(world: &World<'_>, me: &Holder, name: &str, other: &Holder) -> Result<(), EngineError> {

@@ -1,7 +1,7 @@
 //! One command's work on one selection: what it holds open, and the first look at the disk.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -343,6 +343,12 @@ impl World<'_> {
     /// What was done from `from` (since [`World::begun`]) until now.
     pub(super) fn spent(&self, step: Option<StepId>, part: Part, from: Duration) -> Spent {
         Spent { step, part, from, took: self.begun.elapsed().saturating_sub(from) }
+    }
+
+    /// A path as people write it: below the workspace root if it lies there.
+    pub(super) fn shown(&self, path: &Path) -> String {
+        let root = &self.project.workspace.root;
+        RelPath::from_absolute(root, path).map_or_else(|| path.display().to_string(), |path| path.to_string())
     }
 
     /// A scan of some sets, by the rules of this workspace.

@@ -100,6 +100,24 @@ impl<'a> Places<'a> {
         Ok(recovered)
     }
 
+    /// What is set aside, by the display ids of its steps: where it belongs. A step with a name so long that it was cut
+    /// is not among them.
+    ///
+    /// # Errors
+    /// What listing met.
+    pub fn interrupted(&self) -> Result<BTreeMap<String, Vec<RelPath>>, PlaceError> {
+        let mut found: BTreeMap<String, Vec<RelPath>> = BTreeMap::new();
+        for state in ["set", "done"] {
+            for (name, folder) in list(&self.zen_folder().join("aside").join(state))? {
+                let step = std::str::from_utf8(&name).ok().and_then(step_of);
+                if let Some(step) = step {
+                    found.entry(step).or_default().extend(self.olds(&folder)?.into_iter().map(|old| old.path));
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Is anything at all set aside? If not, no step needs to be [recovered](Places::recover).
     ///
     /// # Errors
@@ -391,6 +409,12 @@ fn file_name(text: &str) -> String {
         name.push_str(&Digest::of(text.as_bytes()).short());
     }
     name
+}
+
+/// The step of which [`file_name`] gives this name.
+fn step_of(name: &str) -> Option<String> {
+    let plain = percent_encoding::percent_decode_str(name).decode_utf8().ok()?.replace('+', ":");
+    (file_name(&plain) == name).then_some(plain)
 }
 
 /// What lies exactly `depth` names below `disk`.

@@ -1,11 +1,12 @@
 //! The registry of running commands: who may be signalled, from any thread, without ever hitting a stranger.
 //! Knows no policy: when to signal whom is the engine's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Signal;
+use super::kin::{Deed, Kin, Table};
 
 /// What the caller of [`super::run`] calls its command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +22,8 @@ pub struct Control(Arc<(Mutex<State>, Condvar)>);
 #[derive(Debug, Default)]
 struct State {
     stopped: Option<Signal>,
+    /// What had been started and was nobody's child any more when the first signal came: servers, which live on.
+    servers: BTreeSet<Kin>,
     next: u64,
     running: BTreeMap<u64, Running>,
 }
@@ -30,6 +33,19 @@ struct Running {
     job: JobId,
     group: Group,
     killed: bool,
+    /// Descendants outside of the group, seen whenever it was told to end. They are not asked (that is for who started
+    /// them: a nested `cargo zen`, `script`), but they do not outlive it.
+    others: BTreeSet<Kin>,
+}
+
+impl Running {
+    fn tell(&mut self, signal: Signal, table: &Table) {
+        self.others.extend(self.group.others(table));
+        self.group.signal(signal);
+        if signal == Signal::Kill {
+            self.others.iter().for_each(|other| other.signal(Deed::Kill));
+        }
+    }
 }
 
 impl Control {
@@ -37,11 +53,15 @@ impl Control {
     /// being started gets the signal too.
     pub fn stop(&self, signal: Signal) {
         let mut state = self.lock();
-        state.stopped = Some(signal);
+        // Before the signal: a process whose parent it ends would look like a server.
+        let table = if state.running.is_empty() { Table::default() } else { Table::read() };
+        if state.stopped.replace(signal).is_none() {
+            state.servers = strays(&table);
+        }
         self.0.1.notify_all();
         for running in state.running.values_mut() {
             running.killed = true;
-            running.group.signal(signal);
+            running.tell(signal, &table);
         }
     }
 
@@ -49,7 +69,7 @@ impl Control {
     pub fn kill(&self, job: JobId, signal: Signal) {
         for running in self.lock().running.values_mut().filter(|running| running.job == job) {
             running.killed = true;
-            running.group.signal(signal);
+            running.tell(signal, &Table::read());
         }
     }
 
@@ -79,25 +99,36 @@ impl Control {
         }
         let slot = state.next;
         state.next += 1;
-        state.running.insert(slot, Running { job, group, killed });
+        state.running.insert(slot, Running { job, group, killed, others: BTreeSet::new() });
         Slot(slot)
     }
 
     /// Signals one command for a reason of its own (a timeout), which is not [`super::Exit::killed`].
     #[cfg(unix)]
     pub(super) fn signal(&self, slot: &Slot, signal: Signal) {
-        if let Some(running) = self.lock().running.get(&slot.0) {
-            running.group.signal(signal);
+        if let Some(running) = self.lock().running.get_mut(&slot.0) {
+            running.tell(signal, &Table::read());
         }
     }
 
-    /// Kills what is left of the group of a command that ended, and reaps it by `reap`. Gives what `reap` gave, and
-    /// whether the command was killed from outside.
+    /// Kills what is left of the group of a command that ended, and if it was told to end, what it had started outside of
+    /// the group; then reaps it by `reap`. Gives what `reap` gave, and whether the command was killed from outside.
     pub(super) fn leave<T>(&self, slot: Slot, reap: impl FnOnce() -> T) -> (T, bool) {
         let mut state = self.lock();
         let running = state.running.remove(&slot.0);
         if let Some(running) = &running {
             running.group.signal(Signal::Kill);
+            // When the last one of a stopped run ends: what nobody had seen in time, because it was just being started.
+            let is_last = state.stopped.is_some() && state.running.is_empty();
+            if is_last || !running.others.is_empty() {
+                kill_all(|table| {
+                    let mut found = table.still(&running.others);
+                    if is_last {
+                        found.extend(strays(table).difference(&state.servers));
+                    }
+                    found
+                });
+            }
         }
         (reap(), running.is_some_and(|running| running.killed))
     }
@@ -105,6 +136,26 @@ impl Control {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Kills what `find` finds, until that is nothing new.
+fn kill_all(find: impl Fn(&Table) -> BTreeSet<Kin>) {
+    const ROUNDS: usize = 50;
+    let mut killed = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let found = find(&Table::read());
+        if found.is_subset(&killed) {
+            break;
+        }
+        found.iter().for_each(|kin| kin.signal(Deed::Kill));
+        killed.extend(found);
+    }
+}
+
+/// What commands of this process started and what is nobody's child any more.
+fn strays(table: &Table) -> BTreeSet<Kin> {
+    let me = i32::try_from(std::process::id()).ok().and_then(|id| table.of(id));
+    me.map(|me| table.strays(me)).unwrap_or_default()
 }
 
 /// A place in the registry; it is given back once.
@@ -123,6 +174,14 @@ pub(super) enum Group {
 
 #[cfg(unix)]
 impl Group {
+    /// What descends from the command and does not hear of its signals.
+    fn others(&self, table: &Table) -> BTreeSet<Kin> {
+        match self {
+            Self::Own(group) => table.outside(group.as_raw_pid()),
+            Self::Zens(process) => table.below([process.as_raw_pid()]),
+        }
+    }
+
     fn signal(&self, signal: Signal) {
         use rustix::process::{Signal as System, kill_process, kill_process_group};
         let system = match signal {
@@ -151,6 +210,10 @@ pub(super) struct Group(pub(super) Arc<std::sync::atomic::AtomicBool>);
 
 #[cfg(not(unix))]
 impl Group {
+    fn others(&self, _: &Table) -> BTreeSet<Kin> {
+        BTreeSet::new()
+    }
+
     fn signal(&self, _: Signal) {
         self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }

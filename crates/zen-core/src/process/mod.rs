@@ -2,7 +2,9 @@
 //! pools and no store.
 
 mod control;
+pub mod guard;
 pub mod jobserver;
+mod kin;
 mod lines;
 mod lookup;
 #[cfg(not(unix))]
@@ -17,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use control::{Control, JobId};
+pub use kin::ANCESTORS;
 pub use signals::Signal;
 
 /// How long a process has between being asked to end and being killed.
@@ -141,7 +144,8 @@ pub enum SpawnError {
 /// after a short quiet, at the end, or when it grows long. Whether the command reads its standard input is its own
 /// business. What is left of its process group
 /// when the command has ended is killed; a process that made itself a session of its own is left alone, and not
-/// waited for even if it holds the output open.
+/// waited for even if it holds the output open. If the command was told to end, by a signal or since its time was up,
+/// such a process is killed with it, unless it was no longer the command's descendant (a server) when that was told.
 ///
 /// # Errors
 /// The command could not be started.
@@ -149,6 +153,8 @@ pub fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8])) -> 
     if control.stopped().is_some() {
         return Ok(Exit { killed: true, ..Exit::default() });
     }
+    #[cfg(target_os = "linux")]
+    guard::begin();
     #[cfg(unix)]
     return unix::run(spec, control, on_output);
     #[cfg(not(unix))]
