@@ -22,6 +22,8 @@ use crate::suggest;
 
 /// How often files that change while they are read are read again.
 const LOOKS: usize = 3;
+/// No source file is larger than this.
+const SOURCE: u64 = 64 << 20;
 
 /// What the source items of one step hold.
 #[derive(Debug, Clone)]
@@ -266,7 +268,7 @@ fn made(world: &World<'_>, path: &RelPath, place: &Place, artifact: &Artifact) -
         Some(Node::File { digest, .. }) => *digest,
     };
     // What has no record may not be in the store; it lies where it was made.
-    let bytes = world.store.read(digest).ok().or_else(|| {
+    let bytes = world.store.read_at_most(digest, SOURCE).ok().or_else(|| {
         let bytes = std::fs::read(path.to_path(&world.project.workspace.root)).ok()?;
         (Digest::of(&bytes) == digest).then_some(bytes)
     });

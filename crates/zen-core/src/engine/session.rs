@@ -27,7 +27,6 @@ use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
 use crate::scan::stamp::Stamp;
 use crate::scan::walk::{Request, SetSpec};
-use crate::store::Objects;
 use crate::store::local::{Access, LocalStore};
 use crate::store::series::Series;
 use crate::workspace::{Closures, Toolchains};
@@ -427,7 +426,7 @@ impl World<'_> {
     /// Are these bytes zen's own: left there by it, most likely for `step`, or an object of the store that verifies?
     pub(super) fn is_own(&self, step: Option<&str>, path: &RelPath, node: &Node) -> bool {
         self.ledger.is_own(step, path, node)
-            || matches!(node, Node::File { digest, .. } if self.store.read(*digest).is_ok())
+            || matches!(node, Node::File { digest, size, .. } if self.store.holds(*digest, *size))
     }
 
     /// The declared outputs that somebody reads who follows the link at `path`: what it leads to, and what lies below.

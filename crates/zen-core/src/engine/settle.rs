@@ -284,9 +284,12 @@ impl World<'_> {
     }
 }
 
+/// An object of explanations is no larger than this, whatever a record says: a million files are less.
+const EXPLANATIONS: u64 = 256 << 20;
+
 /// What a record was made from, if the store still has it.
 pub(super) fn explanation_of(store: &dyn Objects, record: &Record) -> Option<Explanation> {
-    let bytes = store.read(record.explanation.object).ok()?;
+    let bytes = store.read_at_most(record.explanation.object, EXPLANATIONS).ok()?;
     postcard::from_bytes(record.explanation.of(&bytes)?).ok()
 }
 

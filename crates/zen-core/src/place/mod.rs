@@ -4,6 +4,7 @@
 
 mod aside;
 mod collect;
+mod fold;
 mod inspect;
 mod restore;
 

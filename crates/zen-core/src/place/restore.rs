@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::fold;
 use super::inspect::{Found, Seen, one};
 use super::{FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, remove_tree, symlink, temporary_of};
 use crate::artifact::{Artifact, Entry, Node};
@@ -44,6 +45,19 @@ pub enum RestoreError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The file system of the place takes two names for one: the workspace is untouched.
+    #[error(
+        "of the stored artifact `{name}` the names `{one}` and `{other}` are one on this file system; let the step give \
+         them names that differ by more than case and accents"
+    )]
+    OneName {
+        /// The artifact.
+        name: String,
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// Looking or writing failed.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -77,6 +91,9 @@ impl Places<'_> {
             if matches!(place, Place::Glob(_)) {
                 self.check_parents(&root.under(&entry.path))?;
             }
+        }
+        if !todo.is_empty() {
+            self.refuse_doubles(place, artifact)?;
         }
         let staged = self.fetch(place, &todo, objects)?;
 
@@ -191,6 +208,28 @@ impl Places<'_> {
         Ok(())
     }
 
+    /// Refuses an artifact of another system of which two entries would be one file here: one would overwrite the other.
+    fn refuse_doubles(&self, place: &Place, artifact: &Artifact) -> Result<(), RestoreError> {
+        let beside = self.beside(place);
+        let found = fold::collision(&artifact.entries, &mut |names| fold::ask(&beside, TEMPORARY, names));
+        match found.map_err(|error| failed(&beside, "written to", error))? {
+            None => Ok(()),
+            Some((one, other)) => Err(RestoreError::OneName {
+                name: artifact.name.clone(),
+                one: one.to_string(),
+                other: other.to_string(),
+            }),
+        }
+    }
+
+    /// The nearest folder that is there, above the place (a glob's prefix is above all its files): what is renamed from
+    /// there stays on one file system.
+    fn beside(&self, place: &Place) -> PathBuf {
+        let disk = self.disk(place.root());
+        let above = usize::from(matches!(place, Place::Path { .. }));
+        disk.ancestors().skip(above).find(|above| above.is_dir()).unwrap_or(self.root).to_owned()
+    }
+
     /// Fetches all files of `todo`, beside where they will lie.
     fn fetch(&self, place: &Place, todo: &[&Entry], objects: &dyn Objects) -> Result<Staged, RestoreError> {
         let files: Vec<_> = todo
@@ -203,11 +242,7 @@ impl Places<'_> {
         if files.is_empty() {
             return Ok(Staged::default());
         }
-        // The nearest folder that is there, above the place (a glob's prefix is above all its files): then the renames
-        // stay on one file system.
-        let disk = self.disk(place.root());
-        let above = usize::from(matches!(place, Place::Path { .. }));
-        let beside = disk.ancestors().skip(above).find(|above| above.is_dir()).unwrap_or(self.root);
+        let beside = &self.beside(place);
         let fetch = |(_, digest, size, executable): &(&RelPath, Digest, u64, bool), to: &Path| {
             objects.fetch(*digest, *size, to)?;
             settle(to, *executable).map_err(|error| {
@@ -252,7 +287,9 @@ impl Places<'_> {
 /// Is it the store's doing that an object cannot be had? Else what writing it met.
 fn missed(error: FetchError) -> Result<std::io::Error, RestoreError> {
     match error {
-        FetchError::Missing(digest) | FetchError::Damaged(digest) => Err(RestoreError::Lost(digest)),
+        FetchError::Missing(digest) | FetchError::Damaged(digest) | FetchError::TooLarge(digest) => {
+            Err(RestoreError::Lost(digest))
+        }
         FetchError::Unreadable(digest, error) => Err(RestoreError::Unreadable(digest, error)),
         FetchError::Io(error) => Ok(error),
     }

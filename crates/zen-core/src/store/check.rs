@@ -228,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn f44_more_entries_or_deeper_folders_than_anybody_has_are_refused() {
+        let many = |count: usize| (0..count).map(|n| file(format!("{n:08}").as_bytes())).collect::<Vec<_>>();
+        assert_eq!(of(many(MAX_ENTRIES)), Ok(()));
+        assert_eq!(of(many(MAX_ENTRIES + 1)), Err(Fault::TooLarge));
+        // Several outputs count together.
+        let half = |name: &str| Artifact { name: name.to_owned(), entries: many(MAX_ENTRIES / 2 + 1) };
+        assert_eq!(check(&record(vec![half("a"), half("b")])), Err(Fault::TooLarge));
+        let deep = |depth: usize| of(vec![file(vec!["d"; depth].join("/").as_bytes())]);
+        assert_eq!(deep(MAX_DEPTH), Ok(()));
+        assert!(matches!(deep(MAX_DEPTH + 1), Err(Fault::Path(_))));
+        assert!(matches!(deep(1_000_000), Err(Fault::Path(_))), "and it is no recursion");
+        assert!(matches!(of(vec![link(b"l", &[b'x'; MAX_LINK + 1])]), Err(Fault::Link { .. })));
+    }
+
+    #[test]
     fn f_31_links_stay_in_the_workspace() {
         for target in [&b""[..], b"/etc/passwd", b"a\0"] {
             assert!(matches!(of(vec![link(b"l", target)]), Err(Fault::Link { .. })), "{}", escape(target));

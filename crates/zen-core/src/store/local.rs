@@ -218,6 +218,18 @@ impl LocalStore {
         })
     }
 
+    /// Has it the object, and is that what it should be? Reads it whole, a little at a time.
+    pub fn holds(&self, digest: Digest, size: u64) -> bool {
+        let Ok(mut object) = self.open_object(digest) else { return false };
+        match copy(&mut object, &mut io::sink()) {
+            Ok((found, read)) if found == digest => read == size,
+            _ => {
+                self.quarantine(digest);
+                false
+            }
+        }
+    }
+
     fn damaged(&self, digest: Digest) -> FetchError {
         self.quarantine(digest);
         FetchError::Damaged(digest)
@@ -307,9 +319,16 @@ impl Objects for LocalStore {
     }
 
     fn read(&self, digest: Digest) -> Result<Vec<u8>, FetchError> {
-        let mut object = self.open_object(digest)?;
+        self.read_at_most(digest, u64::MAX)
+    }
+
+    fn read_at_most(&self, digest: Digest, most: u64) -> Result<Vec<u8>, FetchError> {
+        let object = self.open_object(digest)?;
+        if object.metadata()?.len() > most {
+            return Err(FetchError::TooLarge(digest));
+        }
         let mut bytes = Vec::new();
-        match object.read_to_end(&mut bytes) {
+        match object.take(most).read_to_end(&mut bytes) {
             Ok(_) if Digest::of(&bytes) == digest => Ok(bytes),
             _ => Err(self.damaged(digest)),
         }

@@ -405,6 +405,28 @@ mod tests {
     }
 
     #[test]
+    fn f44_a_frame_that_declares_more_than_there_is_is_a_torn_tail() {
+        let dir = tempfile::tempdir().unwrap();
+        for len in [1, 1000, u32::MAX] {
+            let path = dir.path().join(len.to_string());
+            let frames = three(&path);
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = bytes.len();
+            // A header that is right in itself.
+            bytes.extend([&MAGIC[..], &7_u32.to_le_bytes(), &len.to_le_bytes(), &checksum(b"x")].concat());
+            let sum = header_checksum(at, &bytes[at..]);
+            bytes.extend(sum);
+            std::fs::write(&path, &bytes).unwrap();
+            let mut log = FrameLog::open(&path);
+            let changed = log.refresh().unwrap();
+            assert_eq!(payloads(&log, &changed), frames);
+            assert_eq!(log.bytes.len(), at, "no memory was taken for it");
+            log.append(&[(7, b"next")]).unwrap();
+            assert_eq!(read(&path).last().unwrap(), b"next", "and the next writer cuts it");
+        }
+    }
+
+    #[test]
     fn f1_a_torn_tail_is_cut_by_the_next_writer() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");

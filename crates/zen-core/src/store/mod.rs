@@ -60,6 +60,15 @@ pub trait Objects: Sync {
     /// # Errors
     /// As [`Objects::fetch`].
     fn read(&self, digest: Digest) -> Result<Vec<u8>, FetchError>;
+
+    /// [`Objects::read`] of what cannot be larger than `most`, whatever somebody says who may write records.
+    ///
+    /// # Errors
+    /// As [`Objects::fetch`], and [`FetchError::TooLarge`].
+    fn read_at_most(&self, digest: Digest, most: u64) -> Result<Vec<u8>, FetchError> {
+        let bytes = self.read(digest)?;
+        if bytes.len() as u64 > most { Err(FetchError::TooLarge(digest)) } else { Ok(bytes) }
+    }
 }
 
 /// Why an object could not be had.
@@ -74,6 +83,9 @@ pub enum FetchError {
     /// It is there, and cannot be opened; it stays, since others may be able to.
     #[error("object {0} in the store cannot be read")]
     Unreadable(Digest, #[source] std::io::Error),
+    /// It is larger than whatever of its kind zen makes; nothing of it was read.
+    #[error("object {0} is too large for what it is said to be")]
+    TooLarge(Digest),
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),

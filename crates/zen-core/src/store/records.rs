@@ -380,7 +380,7 @@ mod tests {
     use super::*;
     use crate::artifact::{Artifact, Entry, Node};
     use crate::path::RelPath;
-    use crate::store::testing::{key, open, record};
+    use crate::store::testing::{key, open, record, record_of_file};
 
     #[test]
     fn f_23_the_newest_production_of_a_key_replaces() {
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn f_31_a_hostile_record_is_a_miss() {
+    fn f_31_f44_a_hostile_record_is_a_miss() {
         let bad = |path: &[u8]| {
             let node = Node::File { digest: Digest([1; 32]), size: 1, executable: false };
             let entries = vec![Entry { path: RelPath::root().child(path), node }];
@@ -485,6 +485,16 @@ mod tests {
             [Some(record(1, "p/s", 0))],
             "and the next production heals it"
         );
+    }
+
+    #[test]
+    fn f28_sizes_beyond_four_gibibytes_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let large = record_of_file(1, "p/s", 0, (Digest([1; 32]), (5 << 30) + 7));
+        store.records.append(std::slice::from_ref(&large)).unwrap();
+        assert_eq!(open(dir.path()).records.get(&[key(1)]), [Some(large.clone())]);
+        assert_eq!(large.artifacts[0].size(), 5_368_709_127);
     }
 
     #[test]

@@ -215,6 +215,43 @@ fn f41_no_flipped_byte_of_the_store_is_ever_believed() {
 }
 
 #[test]
+fn f44_what_is_larger_than_it_may_be_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let digest = store.put_bytes(b"some bytes").unwrap();
+    assert_eq!(store.read_at_most(digest, 10).unwrap(), b"some bytes");
+    assert!(matches!(store.read_at_most(digest, 9), Err(FetchError::TooLarge(large)) if large == digest));
+    assert!(store.holds(digest, 10) && !store.holds(digest, 9) && !store.holds(Digest::of(b"other"), 5));
+    assert_eq!(store.read(digest).unwrap(), b"some bytes", "it is not blamed for what others say");
+    // One that grew is damaged, however large it is said to be.
+    let stored = tree(&store.folder().join("objects")).remove(0);
+    std::fs::remove_file(&stored).unwrap();
+    std::fs::File::create(&stored).unwrap().set_len(64 << 20).unwrap();
+    assert!(!store.holds(digest, 10));
+    assert!(matches!(store.read(digest), Err(FetchError::Missing(_))), "it was moved aside");
+}
+
+#[cfg(unix)]
+#[test]
+fn f5_f7_an_object_that_cannot_be_read_is_a_miss_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let object = (store.put_bytes(b"some bytes").unwrap(), 10);
+    let stored = tree(&store.folder().join("objects")).remove(0);
+    let folder = stored.parent().unwrap();
+    // A folder that leads to itself: whoever opens what lies in it is told so, root too.
+    let aside = dir.path().join("aside");
+    std::fs::rename(folder, &aside).unwrap();
+    std::os::unix::fs::symlink(folder.file_name().unwrap(), folder).unwrap();
+    assert!(matches!(fetch(&store, object, dir.path()), Err(FetchError::Unreadable(digest, _)) if digest == object.0));
+    assert!(matches!(store.read(object.0), Err(FetchError::Unreadable(..))));
+    assert!(!store.holds(object.0, object.1));
+    std::fs::remove_file(folder).unwrap();
+    std::fs::rename(&aside, folder).unwrap();
+    assert_eq!(fetch(&store, object, dir.path()).unwrap(), b"some bytes");
+}
+
+#[test]
 fn f11_a_store_that_vanishes_is_misses_and_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

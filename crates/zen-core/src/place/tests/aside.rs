@@ -188,7 +188,7 @@ mod properties {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn a_restore_gives_exactly_the_artifact_and_loses_nothing(made in tree(), found in tree()) {
+        fn f33_a_restore_gives_exactly_the_artifact_and_loses_nothing(made in tree(), found in tree()) {
             let world = World::new();
             let d = Output { optional: true, ..output("d") };
             write(&world, &made);

@@ -1,6 +1,7 @@
 //! Places in a world of their own: looking, collecting, restoring.
 
 mod aside;
+mod model;
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;

@@ -68,7 +68,8 @@ impl Base {
         let mut start = [0; START];
         file.read_exact(&mut start).ok()?;
         let length = number(&start[8..12]) as usize;
-        if start[..8] != *MAGIC || length < HEAD || file.metadata().ok()?.len() < (START + length) as u64 {
+        let whole = file.metadata().ok()?.len();
+        if start[..8] != *MAGIC || length < HEAD || whole < (START + length) as u64 {
             return None;
         }
         let mut head = vec![0; length];
@@ -91,6 +92,10 @@ impl Base {
             piece
         });
         let pieces: Vec<Piece> = pieces.collect();
+        // Nobody is to make us ask for memory that the file does not have bytes for.
+        if at > whole || pieces.iter().any(|piece| piece.count > SHARE) {
+            return None;
+        }
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(at)).ok()?;
         file.read_to_end(&mut bytes).ok()?;

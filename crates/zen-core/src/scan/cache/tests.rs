@@ -54,6 +54,31 @@ fn every_part_of_the_stamp_counts() {
 }
 
 #[test]
+fn f44_a_head_that_declares_more_than_the_file_has_is_no_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stat");
+    let mut cache = StatCache::open(&path);
+    cache.insert(stamp(1, 50), Digest::of(b"x"), 1000);
+    cache.save(|_| {}).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let (start, head) = (8 + 4 + 32, 36 + 8 + 4 + 4);
+    // The number of entries of the only piece, the number of pieces, the length of the head: each with a right checksum.
+    for (at, huge) in [(start + head + 16, u32::MAX), (start + head + 16, 2), (start + 48, u32::MAX), (8, u32::MAX)] {
+        let mut bytes = whole.clone();
+        bytes[at..at + 4].copy_from_slice(&huge.to_le_bytes());
+        let sum = Digest::of(&bytes[start..start + head + 52]);
+        bytes[12..start].copy_from_slice(&sum.0);
+        std::fs::write(&path, &bytes).unwrap();
+        let mut cache = StatCache::open(&path);
+        assert_eq!(cache.get(&stamp(1, 50)), None, "{at}");
+        cache.insert(stamp(2, 50), Digest::of(b"y"), 1000);
+        cache.save(|_| {}).unwrap();
+        let cache = StatCache::open(&path);
+        assert_eq!((cache.get(&stamp(1, 50)), cache.get(&stamp(2, 50))), (None, Some(Digest::of(b"y"))), "{at}");
+    }
+}
+
+#[test]
 fn a_damaged_file_is_an_empty_cache() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stat");
