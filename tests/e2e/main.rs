@@ -23,6 +23,8 @@ mod harness;
 mod help;
 mod hooks;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod huge;
 mod human;
 mod ignored_inputs;
 mod interactive;
