@@ -160,3 +160,58 @@ fn a_value_of_many_lines_is_shown_on_one() {
     let why = workspace.ok(&[]).why("s");
     assert!(why.starts_with("cache-func: a\\n\\u{1b}[31mb → ccc") && why.len() < 200, "{why}");
 }
+
+#[cfg(unix)]
+#[test]
+fn f53_a_tool_counts_by_its_declared_version_and_not_by_where_it_lies() {
+    use std::os::unix::fs::PermissionsExt;
+    let function = "cache-policy.cache-func = { mytool = \"mytool --version\" }";
+    let mut workspace = Workspace::with_step(&format!(
+        "run = \"mytool > {{{{ outputs.o }}}}\"\noutputs.o = \"o.txt\"\nfiles = \"src\"\n{function}\n"
+    ));
+    let executable = |workspace: &Workspace, path: &str, script: &str| {
+        workspace.write(path, script);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(workspace.path(path), mode).expect("the mode can be set");
+    };
+    let tool = |workspace: &Workspace, folder: &str, version: &str| {
+        let script =
+            format!("#!/bin/sh\ncase \"$1\" in --version) echo {version};; *) echo made by {version};; esac\n");
+        executable(workspace, &format!("../{folder}/mytool"), &script);
+    };
+    let path = |workspace: &Workspace, folders: [&str; 2]| {
+        let [one, two] = folders.map(|folder| workspace.beside(folder).display().to_string());
+        format!("{one}:{two}:{}", std::env::var("PATH").expect("there is one"))
+    };
+    for (folder, version) in [("one", "1.0"), ("two", "2.0"), ("three", "1.0")] {
+        tool(&workspace, folder, version);
+    }
+    let [first, second, third] =
+        [["one", "two"], ["two", "one"], ["three", "two"]].map(|order| path(&workspace, order));
+    workspace.env.insert("PATH".into(), first.clone());
+    workspace.ok(&[]);
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh");
+    workspace.env.insert("PATH".into(), third);
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh", "the same version elsewhere");
+    workspace.env.insert("PATH".into(), second);
+    assert_eq!(workspace.ok(&[]).why("s"), "cache-func `mytool`: 1.0 → 2.0", "the same name on another entry of PATH");
+    assert_eq!(workspace.read("o.txt"), "made by 2.0\n");
+    workspace.env.insert("PATH".into(), first);
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=restored", "and back");
+    assert_eq!(workspace.read("o.txt"), "made by 1.0\n");
+    tool(&workspace, "one", "1.1");
+    assert!(workspace.ok(&[]).why("s").ends_with("→ 1.1"), "the program itself is another");
+    assert_eq!(workspace.read("o.txt"), "made by 1.1\n");
+    // What the README says of one that is not declared.
+    workspace.edit("Cargo.toml", function, "");
+    workspace.ok(&[]);
+    tool(&workspace, "one", "1.2");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh", "programs on PATH are not part of a key");
+    // One of the workspace is, by its content.
+    workspace.edit("Cargo.toml", "\"mytool >", "\"tools/mytool >");
+    executable(&workspace, "tools/mytool", "#!/bin/sh\necho 1\n");
+    workspace.ok(&[]);
+    executable(&workspace, "tools/mytool", "#!/bin/sh\necho 2\n");
+    assert_eq!(workspace.ok(&[]).why("s"), "file tools/mytool changed");
+    assert_eq!(workspace.read("o.txt"), "2\n");
+}

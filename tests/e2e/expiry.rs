@@ -1,5 +1,8 @@
 //! `expires-after`: forms, refusals, what is shortened and what is lengthened.
 
+use zen_core::artifact::{Record, Timestamp};
+use zen_core::store::local::{Access, LocalStore};
+
 use crate::harness::Workspace;
 
 fn chain(limit: &str) -> Workspace {
@@ -79,4 +82,57 @@ fn the_policy_of_a_config_file_counts_for_its_run() {
     assert_eq!(workspace.ok(&["--config", "c.toml"]).outcomes(), "make=ran use=ran");
     workspace.write("c.toml", "[steps.make]\ncache-policy.expires-after = \"never\"");
     assert_eq!(workspace.ok(&["--config", "c.toml"]).outcomes(), "make=fresh use=fresh");
+}
+
+const TEN_YEARS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
+
+/// As if all in the store had been made, and used, by a machine whose clock is off by so many milliseconds.
+fn skew(workspace: &Workspace, by: i64) {
+    let store = LocalStore::open(&workspace.beside("store"), Access::Write).expect("the store is there");
+    for stored in store.records.all() {
+        let ended = Timestamp(stored.record.ended.0.saturating_add(by));
+        store.records.append(&[Record { ended, ..stored.record.clone() }]).expect("it can be written");
+        let used = Timestamp(stored.last_used.0.saturating_add(by));
+        store.records.touch(&[stored.record.key], used).expect("it can be written");
+    }
+    drop(store);
+    let seconds = if by < 0 { 1 } else { 1 << 33 };
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    for file in workspace.files_below("../store/v1/objects").into_iter().chain(workspace.files_below("target/zen")) {
+        let set = std::fs::File::open(&file).and_then(|file| file.set_modified(time));
+        set.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+}
+
+#[test]
+fn f13_machines_whose_clocks_differ_share_a_store_and_nothing_is_wrong() {
+    for by in [-TEN_YEARS, TEN_YEARS, i64::MAX / 4, 0] {
+        for limit in ["\"never\"", "\"24h\""] {
+            let mut workspace = chain(limit);
+            let store = workspace.beside("store").display().to_string();
+            workspace.env.insert("ZEN_STORE_DIR".into(), store);
+            workspace.ok(&[]);
+            skew(&workspace, by);
+            let other = workspace.clone_elsewhere();
+            let is_stale = limit.contains('h') && by != 0;
+            // The first who looks makes it anew, by his clock; after that it is good for all.
+            let first = if is_stale { "make=ran use=fresh" } else { "make=fresh use=fresh" };
+            for (how, machine, outputs_are_there, expected) in [
+                ("the first", &workspace, true, first),
+                ("the second", &other, true, "make=fresh use=fresh"),
+                ("the first, without", &workspace, false, "make=restored use=fresh"),
+                ("the second, without", &other, false, "make=restored use=fresh"),
+            ] {
+                let how = format!("{by} ms, limit {limit}: {how}");
+                if !outputs_are_there {
+                    std::fs::remove_file(machine.path("o.txt")).expect("it is there");
+                }
+                let next = machine.ok(&[]);
+                assert_eq!(next.outcomes(), expected, "{how}: {}", next.stderr);
+                let texts = (machine.read("o.txt"), machine.read("u.txt"));
+                assert_eq!(texts, ("a\n".to_owned(), "a\n".to_owned()), "{how}");
+                assert!(!next.stderr.contains("warning"), "{how}: {}", next.stderr);
+            }
+        }
+    }
 }

@@ -54,3 +54,44 @@ fn a_malformed_platform_is_an_error_on_every_host() {
     assert_eq!(outcome.code, Some(96));
     assert!(outcome.stderr.contains("`cfg(unix` is no `cfg(…)`"), "{}", outcome.stderr);
 }
+
+/// A rustc that says that it runs on `host`.
+#[cfg(unix)]
+fn rustc_of(workspace: &Workspace, host: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let version = format!("rustc 1.95.0 (0 2026-01-01)\nbinary: rustc\nhost: {host}\nrelease: 1.95.0\n");
+    workspace.write("../bin/rustc", &format!("#!/bin/sh\nprintf '%s' '{version}'\n"));
+    let file = workspace.beside("bin/rustc");
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).expect("the mode can be set");
+}
+
+#[cfg(unix)]
+#[test]
+fn f56_a_store_that_moves_to_another_system_architecture_or_libc_is_not_believed_there() {
+    let hosts =
+        ["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu", "x86_64-apple-darwin"];
+    for includes in [true, false] {
+        let mut workspace = Workspace::with_step(&format!(
+            "run = \"echo made > {{{{ outputs.o }}}}\"\nfiles = \"src\"\noutputs.o = \"o.txt\"\n\
+             cache-policy.include-platform = {includes}\n"
+        ));
+        workspace.zen(&["list"]);
+        let path = std::env::var("PATH").expect("there is one");
+        workspace.env.insert("PATH".into(), format!("{}:{path}", workspace.beside("bin").display()));
+        rustc_of(&workspace, hosts[0]);
+        workspace.ok(&[]);
+        for pair in hosts.windows(2) {
+            rustc_of(&workspace, pair[1]);
+            let outcome = workspace.ok(&[]);
+            if includes {
+                assert_eq!(outcome.why("s"), format!("platform: {} → {}", pair[0], pair[1]));
+                assert_eq!(outcome.finished("s")["why"][0]["component"], "platform");
+            } else {
+                assert_eq!(outcome.outcomes(), "s=fresh", "{}: the step said that it does not matter", pair[1]);
+            }
+            assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh", "{}", pair[1]);
+        }
+        rustc_of(&workspace, hosts[0]);
+        assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh", "back on the first one");
+    }
+}

@@ -227,6 +227,44 @@ fn f_25_f30_writing_into_an_output_does_not_reach_the_store() {
 }
 
 #[test]
+fn f30_whatever_is_done_to_an_output_the_object_stays_and_an_object_that_is_changed_in_place_is_found() {
+    let workspace = pipeline();
+    workspace.ok(&[]);
+    let objects = || -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let files = workspace.files_below("target/zen/v1/objects").into_iter();
+        files.map(|file| (file.clone(), fs::read(&file).expect("it can be read"))).collect()
+    };
+    let before = objects();
+    for restored in [false, true] {
+        if restored {
+            fs::remove_file(workspace.path("file.txt")).expect("it is there");
+            assert_eq!(workspace.ok(&[]).outcomes(), "s=restored");
+        }
+        let output = workspace.path("file.txt");
+        assert_eq!(fs::metadata(&output).expect("it is there").nlink(), 1, "no other name leads to it");
+        fs::set_permissions(&output, fs::Permissions::from_mode(0o666)).expect("the mode can be set");
+        fs::write(&output, "9\n").expect("it can be written");
+        assert_eq!(objects(), before, "restored: {restored}");
+        assert_eq!(workspace.ok(&[]).outcomes(), "s=restored");
+        assert_eq!(workspace.read("file.txt"), "1\n");
+    }
+    // As root, or whoever owns it: other bytes of the same length, by the same inode, with the old time.
+    let (object, bytes) = before.iter().find(|(_, bytes)| bytes == b"1\n").expect("the store has it");
+    let modified = fs::metadata(object).and_then(|metadata| metadata.modified()).expect("it is there");
+    fs::set_permissions(object, fs::Permissions::from_mode(0o644)).expect("the mode can be set");
+    fs::write(object, "9\n").expect("it can be written");
+    fs::File::options().append(true).open(object).and_then(|file| file.set_modified(modified)).expect("it can be set");
+    fs::remove_file(workspace.path("file.txt")).expect("it is there");
+    let found = workspace.ok(&[]);
+    assert_eq!(
+        (found.outcomes().as_str(), found.why("s").as_str()),
+        ("s=ran", "artifact `file` is missing from the store")
+    );
+    assert_eq!(workspace.read("file.txt"), "1\n");
+    assert_eq!(&fs::read(object).expect("it is there again"), bytes, "and the store is healed");
+}
+
+#[test]
 fn f_43_a_symlink_at_an_outputs_place_is_never_written_through() {
     let workspace = pipeline();
     let outside = workspace.beside("outside.txt");
@@ -251,6 +289,31 @@ fn f_43_a_symlink_at_an_outputs_place_is_never_written_through() {
     assert!(fs::symlink_metadata(workspace.path("file.txt")).expect("it is there").is_file());
     assert!(fs::symlink_metadata(workspace.path("tree")).expect("it is there").is_dir());
     assert_eq!(workspace.read("file.txt"), "1\n");
+}
+
+#[test]
+fn f18_what_a_step_writes_and_does_not_declare_is_left_where_it_is_and_not_kept() {
+    let workspace = pipeline();
+    // A word of its own that names a file would make that an input.
+    workspace.edit("Cargo.toml", "echo same >", "name=undeclared; echo {{ params.n }} > $name.txt\necho same >");
+    workspace.ok(&[]);
+    assert_eq!(workspace.read("undeclared.txt"), "1\n");
+    // It belongs to nobody: a run neither misses it nor brings it back, and another one's is not put right.
+    fs::remove_file(workspace.path("undeclared.txt")).expect("it is there");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=fresh");
+    assert_eq!(workspace.ok(&["--set", "n=2"]).outcomes(), "s=ran");
+    fs::remove_file(workspace.path("file.txt")).expect("it is there");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=restored");
+    assert_eq!(workspace.read("undeclared.txt"), "2\n", "it stays as the last run left it");
+    // Nor does zen take it for its own.
+    assert_eq!(workspace.zen(&["clean", "--outputs"]).code, Some(0));
+    assert_eq!((workspace.exists("file.txt"), workspace.read("undeclared.txt").as_str()), (false, "2\n"));
+    // Within a declared folder all is declared.
+    workspace.edit("Cargo.toml", "> $name.txt", "> {{ outputs.tree }}/more.txt");
+    workspace.ok(&[]);
+    fs::remove_dir_all(workspace.path("tree")).expect("it is there");
+    assert_eq!(workspace.ok(&[]).outcomes(), "s=restored");
+    assert_eq!(workspace.read("tree/more.txt"), "1\n");
 }
 
 #[test]

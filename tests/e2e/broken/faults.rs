@@ -15,11 +15,13 @@ pub(super) const ENOLCK: i32 = 37;
 pub(super) const EOPNOTSUPP: i32 = 95;
 pub(super) const EDQUOT: i32 = 122;
 
-/// The calls that FAULT_CALLS lists fail with FAULT_ERROR on paths that hold FAULT_AT.
+/// The calls that FAULT_CALLS lists fail with FAULT_ERROR on paths that hold FAULT_AT, from the one on whose number is
+/// FAULT_FROM; where that error is 0, the process is killed.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +31,13 @@ const SHIM: &str = r#"
 #include <unistd.h>
 
 static int fails(const char *call, const char *path) {
+    static int count;
     const char *calls = getenv("FAULT_CALLS"), *at = getenv("FAULT_AT"), *error = getenv("FAULT_ERROR");
     if (!calls || !at || !error || !strstr(calls, call) || !strstr(path, at)) return 0;
+    const char *from = getenv("FAULT_FROM");
+    if (from && __atomic_fetch_add(&count, 1, __ATOMIC_SEQ_CST) < atoi(from)) return 0;
     errno = atoi(error);
+    if (!errno) kill(getpid(), SIGKILL);
     return 1;
 }
 
@@ -56,6 +62,21 @@ int open64(const char *path, int flags, ...) {
 int mkdir(const char *path, mode_t mode) {
     if (fails("mkdir", path)) return -1;
     return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+int rename(const char *from, const char *to) {
+    if (fails("rename", to)) return -1;
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int unlink(const char *path) {
+    if (fails("unlink", path)) return -1;
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int rmdir(const char *path) {
+    if (fails("rmdir", path)) return -1;
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
 }
 
 ssize_t read(int file, void *bytes, size_t count) {
@@ -89,10 +110,17 @@ fn shim() -> PathBuf {
 }
 
 /// A run of zen in which each of `calls` on a path that holds `at` fails with `error`.
-pub(super) fn run(workspace: &Workspace, (calls, at, error): (&str, &str, i32), args: &[&str]) -> Outcome {
+pub(super) fn run(workspace: &Workspace, fault: (&str, &str, i32), args: &[&str]) -> Outcome {
+    run_from(workspace, fault, 0, args)
+}
+
+/// As [`run`], but for the first `from` such calls. With the error 0 the run is killed there.
+pub(super) fn run_from(workspace: &Workspace, fault: (&str, &str, i32), from: u32, args: &[&str]) -> Outcome {
+    let (calls, at, error) = fault;
     let mut command = workspace.command(&[&["run", "--message-format", "json"], args].concat());
     command.env("LD_PRELOAD", shim()).env("FAULT_CALLS", calls).env("FAULT_AT", at);
-    let outcome = Outcome::of(command.env("FAULT_ERROR", error.to_string()).output().expect("cargo-zen starts"));
+    command.env("FAULT_ERROR", error.to_string()).env("FAULT_FROM", from.to_string());
+    let outcome = Outcome::of(command.output().expect("cargo-zen starts"));
     assert!(!outcome.stderr.contains("panicked"), "{calls} {at} {error}: {}", outcome.stderr);
     outcome
 }

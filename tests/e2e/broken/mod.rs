@@ -4,6 +4,7 @@
 mod faults;
 mod foreign;
 mod full;
+mod restoring;
 
 use std::fs;
 use std::path::Path;
