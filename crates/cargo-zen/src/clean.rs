@@ -36,6 +36,12 @@ pub(crate) fn clean(global: &Global, flags: &flags::Clean, shell: &mut Shell) ->
     for path in &cleaned.outputs {
         shell.status(Verb::Removed, &path.to_string());
     }
+    for (path, to) in &cleaned.moved {
+        shell.warning(&format!(
+            "`{path}` is no output of a step that is defined, and the store lacks it: moved to {}",
+            to.display()
+        ));
+    }
     if cleaned.replaced > 0 {
         shell.status(Verb::Removed, &format!("replaced/ ({})", size(cleaned.replaced)));
     }

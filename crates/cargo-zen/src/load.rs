@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use zen_core::diag::{Diagnostic, Severity, Sources};
@@ -99,7 +100,7 @@ impl Loaded {
         let (mut project, mut problems) = Project::load(workspace);
         if let Some(config) = config {
             let path = here.join(config);
-            match std::fs::read_to_string(&path) {
+            match read_config(&path) {
                 Ok(text) => problems.extend(project.overlay(&path, text)),
                 Err(error) => {
                     shell.error(&format!("`--config {}` cannot be read: {error}", config.display()));
@@ -196,4 +197,13 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// The text of a file, or of what a shell puts in its place (`<(…)` is open when zen starts).
+fn read_config(path: &Path) -> io::Result<String> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() && !path.starts_with("/dev/fd") && !path.starts_with("/proc") {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    std::fs::read_to_string(path)
 }

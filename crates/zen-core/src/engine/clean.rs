@@ -14,9 +14,10 @@ use crate::decide::age_text;
 use crate::graph::Request;
 use crate::model::{Step, split_id};
 use crate::path::RelPath;
-use crate::place::{PlaceError, Places};
+use crate::place::{Own, PlaceError, Places, Replaced};
 use crate::scan::Scanner;
 use crate::scan::cache::StatCache;
+use crate::store::Objects;
 use crate::store::gc::Removed;
 use crate::store::local::{Access, LocalStore};
 use crate::store::records::Stored;
@@ -61,6 +62,8 @@ pub struct Cleaned {
     pub expired: Vec<String>,
     /// Outputs that were removed.
     pub outputs: Vec<RelPath>,
+    /// What no output that is defined now can have left: moved to `replaced/`, and where it is there.
+    pub moved: Vec<(RelPath, PathBuf)>,
     /// Bytes of `replaced/`.
     pub replaced: u64,
 }
@@ -101,7 +104,19 @@ pub fn clean(
         });
     }
     if request.outputs {
-        cleaned.outputs = remove_outputs(project, &zen_dir, &ledger, &tracked, request)?;
+        let defined = |path: &RelPath| {
+            let outputs = definitions.model.steps.iter().flat_map(|step| &step.outputs);
+            outputs.into_iter().any(|output| output.place.owns(path))
+        };
+        let had = |path: &RelPath, node: &Node| {
+            defined(path)
+                || matches!(node, Node::File { digest, .. } if store.as_ref().is_some_and(|store| store.read(*digest).is_ok()))
+        };
+        let mut replaced = Replaced::new(format!("cleaned-{}", now.0));
+        let removed = remove_outputs(project, &zen_dir, &ledger, &tracked, request, &had, &mut replaced)?;
+        let is_moved = |path: &RelPath| replaced.moved.iter().any(|(moved, _)| moved == path);
+        cleaned.outputs = removed.into_iter().filter(|path| !is_moved(path)).collect();
+        cleaned.moved = replaced.moved;
     }
     if request.replaced {
         let folder = zen_dir.join("replaced");
@@ -233,6 +248,8 @@ fn remove_outputs(
     ledger: &Ledger,
     tracked: &BTreeSet<RelPath>,
     request: &CleanRequest,
+    had: Own<'_>,
+    replaced: &mut Replaced,
 ) -> Result<Vec<RelPath>, EngineError> {
     let failed = |source| EngineError::ZenFolder { folder: zen_dir.to_owned(), source };
     let unplaced = |error: PlaceError| failed(std::io::Error::other(chain(&error)));
@@ -256,7 +273,7 @@ fn remove_outputs(
             }
         }
         if !request.dry_run {
-            places.remove_own(&gone).map_err(unplaced)?;
+            places.remove_own(&gone, had, replaced).map_err(unplaced)?;
             ledger.set(&step, &kept.into_iter().collect()).map_err(failed)?;
         }
     }

@@ -1,7 +1,6 @@
 //! The definitions of the last command, kept so that tables that did not change are not read again. Knows not what a
 //! definition means.
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::thread;
@@ -10,7 +9,7 @@ use super::Definitions;
 use crate::digest::{Digest, FieldHasher};
 use crate::manifest::resolve::Overrides;
 use crate::model::{Model, Step};
-use crate::scan::cores;
+use crate::scan::{cores, own};
 use crate::workspace::Workspace;
 
 /// Steps of one piece of the file.
@@ -59,7 +58,7 @@ pub(super) fn recall(workspace: &Workspace, overrides: &Overrides) -> Option<Def
     if !is_plain(overrides) {
         return None;
     }
-    let bytes = fs::read(file(workspace)).ok()?;
+    let bytes = own::read(&file(workspace)).ok()?;
     let (start, body) = bytes.split_at_checked(64)?;
     (start[..32] == origin(workspace).0 && start[32..] == Digest::of(body).0).then(|| decode(body))?
 }

@@ -86,9 +86,23 @@ fn forget_undefined(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
         if gone.is_empty() {
             continue;
         }
-        let done = world.places().remove_own(&gone).map_err(|error| chain(&error));
+        let mut replaced = Replaced::new(format!("former-{}", world.now.0));
+        let had = |_: &RelPath, node: &Node| world.is_stored(node);
+        let done = world.places().remove_own(&gone, &had, &mut replaced).map_err(|error| chain(&error));
+        // Whoever says what zen left may be wrong: nothing of the user's goes without a word.
+        for path in done.iter().flatten().filter(|path| !path.starts_with(&world.project.workspace.layout.zen_dir)) {
+            if !replaced.moved.iter().any(|(moved, _)| moved == path) {
+                warn(Diagnostic::warning(format!("`{path}` was left by the former step `{step}`: removed")));
+            }
+        }
+        for (path, to) in &replaced.moved {
+            warn(
+                Diagnostic::warning(format!("`{path}` was left by the former step `{step}`, and the store lacks it"))
+                    .note(format!("moved to {}", to.display())),
+            );
+        }
         let noted = world.ledger.set(&step, &kept.into_iter().collect()).map_err(|error| error.to_string());
-        if let Err(error) = done.and(noted) {
+        if let Err(error) = done.map(drop).and(noted) {
             warn(Diagnostic::warning(format!("what the former step `{step}` left could not be removed: {error}")));
         }
     }

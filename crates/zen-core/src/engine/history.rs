@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::{Key, RunId, Timestamp};
 use crate::digest::Digest;
+use crate::scan::own;
+
+/// No run has such a number, nor a larger one: whoever says so says nothing.
+const LAST: u64 = 1 << 53;
 
 /// The first byte of a run's file: the version of what follows.
 const VERSION: u8 = 1;
@@ -85,8 +89,10 @@ impl History {
     /// What making the file met.
     pub fn begin(&self) -> io::Result<RunId> {
         fs::create_dir_all(&self.folder)?;
-        let hint: Option<u64> =
-            fs::read_to_string(self.folder.join("last")).ok().and_then(|text| text.trim().parse().ok());
+        let hint: Option<u64> = own::read(&self.folder.join("last"))
+            .ok()
+            .and_then(|text| str::from_utf8(&text).ok()?.trim().parse().ok())
+            .filter(|last| *last < LAST);
         let mut id = match hint {
             Some(last) => last + 1,
             None => self.ids()?.last().map_or(1, |last| last + 1),
@@ -99,7 +105,7 @@ impl History {
             }
         }
         // Only a hint: the loop above finds the right number from any smaller one.
-        fs::write(self.folder.join("last"), id.to_string())?;
+        own::write(&self.folder.join("last"), id.to_string().as_bytes())?;
         if id % 64 == 0 {
             self.prune(id)?;
         }
@@ -123,7 +129,7 @@ impl History {
 
     /// The entry of a run; `None` if there is none, if it did not end, or if another version wrote it.
     pub fn read(&self, id: RunId) -> Option<RunEntry> {
-        match &*fs::read(self.file(id)).ok()? {
+        match &*own::read(&self.file(id)).ok()? {
             [VERSION, body @ ..] => postcard::from_bytes(body).ok(),
             _ => None,
         }
@@ -172,7 +178,9 @@ impl History {
         let mut ids: Vec<u64> = Vec::new();
         for entry in listing {
             let name = entry?.file_name();
-            ids.extend(name.to_str().and_then(|name| name.strip_prefix("run-")?.parse::<u64>().ok()));
+            ids.extend(
+                name.to_str().and_then(|name| name.strip_prefix("run-")?.parse::<u64>().ok()).filter(|id| *id < LAST),
+            );
         }
         ids.sort_unstable();
         Ok(ids)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, FieldHasher};
 use crate::path::RelPath;
+use crate::scan::own;
 
 /// Part of the file's checksum: one that was written otherwise, or of other tokens, is of no use.
 const DOMAIN: &str = "zen source items 1";
@@ -70,7 +71,7 @@ impl KnownItems {
 }
 
 fn load(file: &Path) -> Option<BTreeMap<String, KnownItem>> {
-    let bytes = std::fs::read(file).ok()?;
+    let bytes = own::read(file).ok()?;
     let (digest, body) = bytes.split_first_chunk::<32>()?;
     (checksum(body).0 == *digest).then(|| postcard::from_bytes(body).ok())?
 }

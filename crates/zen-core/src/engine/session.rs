@@ -425,8 +425,12 @@ impl World<'_> {
 
     /// Are these bytes zen's own: left there by it, most likely for `step`, or an object of the store that verifies?
     pub(super) fn is_own(&self, step: Option<&str>, path: &RelPath, node: &Node) -> bool {
-        self.ledger.is_own(step, path, node)
-            || matches!(node, Node::File { digest, size, .. } if self.store.holds(*digest, *size))
+        self.ledger.is_own(step, path, node) || self.is_stored(node)
+    }
+
+    /// Is it an object of the store that verifies?
+    pub(super) fn is_stored(&self, node: &Node) -> bool {
+        matches!(node, Node::File { digest, size, .. } if self.store.holds(*digest, *size))
     }
 
     /// The declared outputs that somebody reads who follows the link at `path`: what it leads to, and what lies below.

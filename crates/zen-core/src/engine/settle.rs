@@ -7,12 +7,12 @@ use super::items;
 use super::observe;
 use super::session::{Decided, Progress, Session, Settled, World, linked, reused, with_linked};
 use super::standing::is_of;
-use crate::artifact::{Key, Node, Record};
+use crate::artifact::{Artifact, Key, Node, Record};
 use crate::decide::{Decision, Known, Why, decide};
 use crate::event::Planned;
 use crate::graph::{Edge, EdgeKind};
 use crate::key::{self, ArtifactInput, Change, Explanation, KeySink, diff, visit};
-use crate::model::{InputSource, Rank, Step, StepId};
+use crate::model::{InputSource, Output, Rank, Step, StepId};
 use crate::store::Objects;
 
 /// How many earlier records of a step are compared with, to find the nearest.
@@ -207,7 +207,12 @@ impl World<'_> {
     fn record(&self, step: &Step, key: Key) -> Option<Arc<Record>> {
         let record = self.store.records.get(&[key]).pop().flatten()?;
         let names = record.artifacts.iter().map(|artifact| &artifact.name);
-        names.eq(step.outputs.iter().map(|output| &output.name)).then(|| Arc::new(record))
+        if !names.eq(step.outputs.iter().map(|output| &output.name)) {
+            return None;
+        }
+        // No run of the step ends well without them.
+        let is_whole = |(output, artifact): (&Output, &Artifact)| output.optional || !artifact.entries.is_empty();
+        step.outputs.iter().zip(&record.artifacts[..]).all(is_whole).then(|| Arc::new(record))
     }
 
     /// Which place disabled the step's caching?

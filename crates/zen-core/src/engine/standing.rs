@@ -7,7 +7,7 @@
 //! warning. A file holds one part, written whole, and smaller ones for what changed later; a newer part counts.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use crate::place::Stated;
 use crate::scan::Observation;
 use crate::scan::cache::boot_id;
 use crate::scan::clock;
+use crate::scan::hash::open_regular;
+use crate::scan::own;
 use crate::scan::snapshot::{Builder, Dep, NotNoted, SetsOf, Snapshot, Stands};
 use crate::scan::stamp::Stamp;
 use crate::scan::walk::SetSpec;
@@ -185,7 +187,7 @@ impl Standing {
         }
         // What is little beside all that stands is put behind it, as long as that is not mostly void by then.
         if bytes.len() as u64 + self.sizes.1 < self.sizes.0 / 2 {
-            return match OpenOptions::new().append(true).open(&self.file) {
+            return match own::append(&self.file) {
                 Ok(mut file) => file.write_all(&bytes),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 Err(error) => Err(error),
@@ -397,7 +399,7 @@ fn checksum(identity: &Digest, pieces: [&[u8]; 3]) -> Digest {
 /// The parts of a file, and the sizes of the first and of all others; `None` if it is of another identity. What is
 /// damaged, and all behind it, is not there.
 fn read(path: &Path, identity: &Digest) -> Option<(Vec<Part>, (u64, u64))> {
-    let mut file = File::open(path).ok()?;
+    let mut file = open_regular(path).ok()?;
     let left = file.metadata().ok()?.len();
     let mut start = [0; 40];
     file.read_exact(&mut start).ok()?;

@@ -155,6 +155,11 @@ fn env(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, Text> {
                     .at(name.span, "empty, or with `=`"),
             );
         } else if let Some(text) = reader.as_text(value) {
+            if text.value.contains('\0') {
+                let problem = Diagnostic::error(format!("the value of `{}` holds a NUL", name.value));
+                reader.report(problem.at(text.span, "no variable can have that"));
+                continue;
+            }
             env.insert(name.value, text);
         } else {
             let shown = super::reader::value(value.get_ref());

@@ -22,6 +22,7 @@ use crate::artifact::{Artifact, Node};
 use crate::digest::Digest;
 use crate::model::{Output, Place};
 use crate::path::{RelPath, bytes_path, path_bytes};
+use crate::scan::own;
 
 /// The old outputs of a step that runs. It is to be given to [`SetAside::finish`] or [`SetAside::abort`]; if zen dies
 /// before that, [`Places::recover`] does the latter's work.
@@ -141,15 +142,20 @@ impl<'a> Places<'a> {
             at_depth(&area, &base, depth, &mut olds)?;
         }
         // `path`, NUL, name, NUL; a torn tail was never acted on.
-        let beside = fs::read(folder.join("beside")).unwrap_or_default();
+        let beside = own::read(&folder.join("beside")).unwrap_or_default();
         let mut fields = beside.split_inclusive(|byte| *byte == 0).filter_map(|field| field.strip_suffix(b"\0"));
         while let (Some(path), Some(name)) = (fields.next(), fields.next()) {
+            if name.contains(&b'/') || !name.starts_with(TEMPORARY.as_bytes()) {
+                continue;
+            }
             let path = RelPath::root().child(path);
             let Some(disk) = self.disk(&path).parent().map(|parent| parent.join(bytes_path(name))) else { continue };
             if stat(&disk)?.is_some() {
                 olds.push(Old { path, disk });
             }
         }
+        // `fill` writes no others.
+        olds.retain(|old| self.may_hold_outputs(&old.path));
         olds.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(olds)
     }

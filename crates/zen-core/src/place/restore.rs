@@ -128,16 +128,26 @@ impl Places<'_> {
     }
 
     /// Removes what zen once left at these paths (sorted), where it still is what zen left: outputs that the tables no
-    /// longer define. All else stays. Gives what was removed.
+    /// longer define. All else stays. Gives what went. Whoever says what zen left may be wrong: only what lies in the zen
+    /// folder, or what is `had` elsewhere, is removed; all else is moved to `replaced/`.
     ///
     /// # Errors
     /// What looking and removing met.
-    pub fn remove_own(&self, entries: &[(RelPath, Node)]) -> Result<Vec<RelPath>, PlaceError> {
+    pub fn remove_own(
+        &self,
+        entries: &[(RelPath, Node)],
+        had: Own<'_>,
+        replaced: &mut Replaced,
+    ) -> Result<Vec<RelPath>, PlaceError> {
         let mut removed = Vec::new();
         for (path, node) in entries.iter().rev() {
             if self.is_own(path, node)? {
                 let disk = self.disk(path);
-                remove_tree(&disk).map_err(|error| failed(&disk, "removed", error))?;
+                if matches!(node, Node::File { .. }) && !path.starts_with(self.zen) && !had(path, node) {
+                    self.replace(path, &disk, replaced)?;
+                } else {
+                    remove_tree(&disk).map_err(|error| failed(&disk, "removed", error))?;
+                }
                 removed.push(path.clone());
             }
         }
@@ -151,7 +161,7 @@ impl Places<'_> {
     /// What looking met.
     pub fn is_own(&self, path: &RelPath, node: &Node) -> Result<bool, PlaceError> {
         let disk = self.disk(path);
-        if self.check_parents(path).is_err() {
+        if !self.may_hold_outputs(path) || self.check_parents(path).is_err() {
             return Ok(false);
         }
         let Some(found) = one(&disk)? else { return Ok(false) };
@@ -160,6 +170,14 @@ impl Places<'_> {
             return Ok(false);
         }
         Ok(self.node(&found)?.as_ref() == Some(node))
+    }
+
+    /// Could zen have left something at this path? The bytes of a path from a file of zen's were never through the door of
+    /// `RelPath::new`.
+    pub(super) fn may_hold_outputs(&self, path: &RelPath) -> bool {
+        let is_plain = !path.as_bytes().contains(&0) && RelPath::root().under(path).as_bytes() == path.as_bytes();
+        let is_here = !path.is_outside() && path.components().all(|part| part != b".git");
+        is_plain && !path.is_root() && (is_here || path.starts_with(self.zen))
     }
 
     /// Refuses an artifact that would write elsewhere than into its place: a store may be somebody else's.

@@ -7,6 +7,7 @@ pub mod ground;
 pub mod hash;
 mod ignored;
 mod link;
+pub mod own;
 pub mod snapshot;
 pub mod stamp;
 #[cfg(test)]

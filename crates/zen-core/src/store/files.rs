@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 
+use crate::scan::own;
+
 /// A number that nobody else has: for names of temporary files.
 pub(super) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
@@ -27,7 +29,7 @@ pub(super) fn create_new(path: &Path, read_only: bool) -> io::Result<File> {
 
 /// Opens the file that is locked instead of what it stands for.
 pub(super) fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    own::open_or_make(path, OpenOptions::new().read(true).write(true).truncate(false))
 }
 
 /// Waits for the exclusive lock at `path`. `None` where the file system knows no locks: then it must do without.
@@ -47,7 +49,7 @@ pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
 /// As [`lock_file`], of a file that must be there.
 pub(super) fn lock_existing(path: &Path) -> io::Result<Option<File>> {
     loop {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let file = own::open(path, OpenOptions::new().read(true).write(true))?;
         match retry(|| file.lock()) {
             Ok(()) if is_at(&file, path) => return Ok(Some(file)),
             Ok(()) => {}

@@ -18,6 +18,7 @@ use super::place::StoreError;
 use super::records::Stored;
 use crate::artifact::{Key, Node, Record, Timestamp};
 use crate::digest::Digest;
+use crate::scan::own;
 
 /// How long an object that no record points to stays: its record may be about to be written.
 const GRACE_MS: u64 = 60 * 60 * 1000;
@@ -310,7 +311,7 @@ impl LocalStore {
 
     /// The last count of the store's bytes, and when it was made.
     fn counted(&self) -> Option<(u64, i64)> {
-        let text = std::fs::read_to_string(self.place.v1().join("counted")).ok()?;
+        let text = String::from_utf8(own::read(&self.place.v1().join("counted")).ok()?).ok()?;
         let (bytes, at) = text.trim_end().split_once(' ')?;
         Some((bytes.parse().ok()?, at.parse().ok()?))
     }
@@ -318,7 +319,7 @@ impl LocalStore {
     /// Several processes may write it at once, and one's part is lost: the next count finds it. So does it if this cannot
     /// be written (an empty file, on a full disk, is no count).
     fn count(&self, bytes: u64, at: i64) {
-        let _ = std::fs::write(self.place.v1().join("counted"), format!("{bytes} {at}\n"));
+        let _ = own::write(&self.place.v1().join("counted"), format!("{bytes} {at}\n").as_bytes());
     }
 }
 

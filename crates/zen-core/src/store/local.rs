@@ -157,6 +157,9 @@ impl LocalStore {
     /// Gives a written temporary file its name.
     fn publish(&self, mut temporary: Temporary, digest: Digest, size: u64) -> io::Result<()> {
         let path = self.object_path(digest);
+        if let Some(folder) = path.parent().filter(|folder| folder.is_symlink()) {
+            std::fs::remove_file(folder)?;
+        }
         match std::fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_file() && metadata.len() == size => return Ok(()),
             Ok(_) => self.quarantine(digest),

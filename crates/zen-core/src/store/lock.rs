@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::files;
 use super::ground::{self, Foot, Ground};
 use crate::path::{RelPath, escape};
+use crate::scan::hash::open_regular;
+use crate::scan::own;
 
 /// How a name is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -231,7 +233,7 @@ impl Locks {
             Err(TryLockError::Error(e)) if files::is_unsupported(&e) => return Ok(self.unlocked()),
             Err(e) => return Err(e.into()),
         }
-        std::fs::write(&text, serde_json::to_vec(claim)?)?;
+        own::write(&text, &serde_json::to_vec(claim)?)?;
         Ok(guard)
     }
 
@@ -254,7 +256,7 @@ impl Locks {
         let mut others = Vec::new();
         for path in lives.into_iter().filter(|path| own.is_none_or(|own| own.paths.first() != Some(path))) {
             let text = path.with_extension("json");
-            let life = match File::open(&path) {
+            let life = match open_regular(&path) {
                 Ok(file) => file,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(e),
@@ -269,7 +271,7 @@ impl Locks {
                 Err(TryLockError::Error(e)) if files::is_unsupported(&e) => continue,
                 Err(TryLockError::Error(e)) => return Err(e),
             }
-            match std::fs::read(&text) {
+            match own::read(&text) {
                 Ok(text) => others.extend(read(&text).map(|claim| Other { claim, life })),
                 // It is about to end.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -281,7 +283,7 @@ impl Locks {
 
     fn bury(&self, claim: &Path) {
         let Some(ground) = &self.ground else { return };
-        let claim = std::fs::read(claim).ok().and_then(|text| read(&text));
+        let claim = own::read(claim).ok().and_then(|text| read(&text));
         ground.bury(claim.as_ref().map(|claim| alone(claim.names.iter())));
     }
 }

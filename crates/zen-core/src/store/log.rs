@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use crate::scan::hash::open_regular;
+use crate::scan::own;
 use crate::scan::stamp::Stamp;
 
 const MAGIC: [u8; 4] = [0xf5, b'z', b'n', 0x1a];
@@ -98,7 +100,7 @@ impl FrameLog {
     /// Is the file on disk still just what it was at the mark? Reads next to nothing of it.
     pub fn is_still_at(&self, mark: &Mark) -> bool {
         let is_it = || -> io::Result<bool> {
-            let mut file = File::open(&self.path)?;
+            let mut file = open_regular(&self.path)?;
             let mut identity = [0; IDENTITY];
             file.read_exact(&mut identity)?;
             Ok(file.metadata()?.len() == mark.size && identity == *mark.identity)
@@ -127,7 +129,7 @@ impl FrameLog {
         if now.is_some_and(|now| now.is_identity() && now.size == self.size()) && now == self.stamp {
             return Ok(Changed::default());
         }
-        match File::open(&self.path) {
+        match open_regular(&self.path) {
             Ok(mut file) => self.read_on(&mut file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.bytes.clear();
@@ -157,7 +159,7 @@ impl FrameLog {
     /// What opening, locking or reading met.
     pub fn write(&mut self) -> io::Result<Writer<'_>> {
         let lock = files::lock_file(&self.path.with_extension("lock"))?;
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)?;
+        let mut file = own::open_or_make(&self.path, OpenOptions::new().read(true).write(true).truncate(false))?;
         let changed = self.read_on(&mut file)?;
         if file.metadata()?.len() > self.size() {
             file.set_len(self.size())?;
@@ -251,7 +253,7 @@ impl Writer<'_> {
         let mut bytes = Vec::new();
         append_to(&mut bytes, frames)?;
         let path = self.log.path.with_extension("new");
-        let mut file = File::create(&path)?;
+        let mut file = own::open_or_make(&path, OpenOptions::new().write(true).truncate(true))?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         drop(file);

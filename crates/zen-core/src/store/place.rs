@@ -67,6 +67,12 @@ impl Place {
             }
         }
         if is_marked(&self.dir) {
+            for name in ["objects", "tmp", "locks", "quarantine"] {
+                let path = self.v1().join(name);
+                if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
+                    return Err(StoreError::Symlink(path));
+                }
+            }
             return Ok(true);
         }
         let entries = files::list(&self.dir).map_err(|e| self.io(e))?;

@@ -2,7 +2,7 @@
 //! [`Locks`]. To make and remove two files for each would cost more than all else that a short step needs.
 #![expect(clippy::disallowed_methods, reason = "the edge to the disk")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::files;
 use super::lock::{Guard, Holder, LockError, Locks, Mode};
 use crate::scan::clock;
+use crate::scan::own;
 use crate::scan::stamp::Stamp;
 
 /// The locks of one process, taken alone.
@@ -123,7 +124,7 @@ impl Series {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).open(path)
+    own::append(path)
 }
 
 #[cfg(test)]

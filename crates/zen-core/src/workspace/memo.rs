@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use crate::digest::{Digest, FieldHasher};
-use crate::scan::cores;
+use crate::scan::{cores, own};
 
 /// From so many dependencies on, a second thread is worth its start.
 const MANY: usize = 1_000;
@@ -127,7 +127,7 @@ where
 impl<T: Serialize + DeserializeOwned> Memo<T> {
     /// Reads the memo at `path`; `None` if there is none of this `domain`, or it is damaged.
     pub(super) fn load(path: &Path, domain: &str) -> Option<Self> {
-        let bytes = fs::read(path).ok()?;
+        let bytes = own::read(path).ok()?;
         let (digest, body) = bytes.split_first_chunk::<32>()?;
         (checksum(domain, body).0 == *digest).then(|| postcard::from_bytes(body).ok())?
     }

@@ -104,7 +104,7 @@ pub(super) fn recall(start: &Path, manifest: &Path, env: &Environment) -> Option
             Freshness::Stale => continue,
             Freshness::Moved => {
                 // Losing it costs one call of cargo, later.
-                let _ = memo.save(&path, DOMAIN);
+                let _ = create_zen_dir(root, &target_dir).and_then(|_| memo.save(&path, DOMAIN));
             }
             Freshness::Current => {}
         }

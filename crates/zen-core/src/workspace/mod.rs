@@ -203,6 +203,17 @@ fn zen_dir(root: &Path, target_dir: &Path) -> PathBuf {
     zen.join(&Digest::of(root.as_os_str().as_encoded_bytes()).to_string()[..16])
 }
 
+/// What lies behind a link is not zen's: nothing is written, moved or removed there.
+fn refuse_links(zen: &Path) -> io::Result<()> {
+    let below = ["aside", "context", "failed", "locks", "out", "replaced", "runs", "standing", "timings"];
+    for path in std::iter::once(zen.to_owned()).chain(below.map(|name| zen.join(name))) {
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err(io::Error::other(format!("`{}` is a symlink; remove it", path.display())));
+        }
+    }
+    Ok(())
+}
+
 fn create_zen_dir(root: &Path, target_dir: &Path) -> io::Result<PathBuf> {
     if !target_dir.exists() {
         std::fs::create_dir_all(target_dir)?;
@@ -213,6 +224,7 @@ fn create_zen_dir(root: &Path, target_dir: &Path) -> io::Result<PathBuf> {
     }
     let zen = zen_dir(root, target_dir);
     std::fs::create_dir_all(&zen)?;
+    refuse_links(&zen)?;
     Ok(zen)
 }
 

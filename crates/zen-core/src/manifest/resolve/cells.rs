@@ -39,6 +39,9 @@ struct Choice {
     fields: BTreeMap<String, Value>,
 }
 
+/// Cells of one step; more is an accident.
+const MAX_CELLS: usize = 100_000;
+
 /// The cells of a step, in the order of their values, the names sorted; `None` if it has no `matrix`.
 pub(crate) fn of(
     context: &Context<'_>,
@@ -63,6 +66,14 @@ pub(crate) fn of(
             packages.extend(matches!(matrix.source, MatrixSource::Packages(_)).then(|| choice.name.to_text()));
             Cell { label: format!("{}{comma}{name}={}", cell.label, escaped(&choice.name.to_text())), values, packages }
         };
+        if cells.len().saturating_mul(choices.len()) > MAX_CELLS {
+            problems.push(
+                Diagnostic::error(format!("step `{}` has more than {MAX_CELLS} cells", place.step.name.value))
+                    .at(matrix.name.span, "with these values")
+                    .help("split the step, or give the matrix fewer values"),
+            );
+            return Some(Vec::new());
+        }
         cells = cells.iter().flat_map(|cell| choices.iter().map(move |choice| with(cell, choice))).collect();
     }
     let mut seen: BTreeSet<&str> = BTreeSet::new();

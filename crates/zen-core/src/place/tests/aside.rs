@@ -148,10 +148,13 @@ fn outputs_that_are_no_longer_defined_go_if_they_are_still_zens() {
     let entries = world.places().inspect(&output("d").place).unwrap().unwrap();
     let entries: Vec<_> = entries.into_iter().map(|entry| (path("d").under(&entry.path), entry.node)).collect();
     world.write("d/b", "edited");
-    assert_eq!(world.places().remove_own(&entries).unwrap(), [path("d/a")]);
+    assert_eq!(world.places().remove_own(&entries, &|_, _| true, &mut Replaced::default()).unwrap(), [path("d/a")]);
     assert_eq!(fs::read_to_string(world.at("d/b")).unwrap(), "edited");
     world.write("d/b", "b");
-    assert_eq!(world.places().remove_own(&entries).unwrap(), [path("d"), path("d/b")]);
+    assert_eq!(
+        world.places().remove_own(&entries, &|_, _| true, &mut Replaced::default()).unwrap(),
+        [path("d"), path("d/b")]
+    );
     assert!(!world.at("d").exists());
 }
 

@@ -6,12 +6,14 @@
 //!
 //! A piece is 1,024 sorted entries with a checksum of their own, read when one of them is asked for.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::super::hash::open_regular;
+use super::super::own;
 use super::super::stamp::Stamp;
 use crate::digest::Digest;
 
@@ -64,7 +66,7 @@ impl Base {
     /// The sorted part of the file, none of it read yet, and the entries that came later; `None` if there is no such file
     /// or its head is damaged.
     pub(super) fn open(path: &Path, boot: &[u8; 36]) -> Option<(Self, Vec<Entry>)> {
-        let mut file = File::open(path).ok()?;
+        let mut file = open_regular(path).ok()?;
         let mut start = [0; START];
         file.read_exact(&mut start).ok()?;
         let length = number(&start[8..12]) as usize;
@@ -221,7 +223,7 @@ pub(super) fn append(path: &Path, boot: &[u8; 36], written: i64, entries: &[Entr
     let head = [&boot[..], &written.to_le_bytes()].concat();
     let body = entries.concat();
     let bytes = [&(entries.len() as u32).to_le_bytes()[..], &sum(&head, &body).0, &head, &body].concat();
-    OpenOptions::new().append(true).open(path)?.write_all(&bytes)
+    own::append(path)?.write_all(&bytes)
 }
 
 /// Writes the whole file, in one step. `entries` are sorted.
