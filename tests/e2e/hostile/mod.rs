@@ -1,6 +1,13 @@
 //! What others wrote is data: dependencies define nothing, values run nothing, and what the system refuses is never taken
 //! for a result.
 
+mod folders;
+mod forge;
+mod manifests;
+mod names;
+mod records;
+mod stores;
+
 use std::fs;
 use std::process::Stdio;
 
@@ -202,4 +209,19 @@ fn f21_a_deep_tree_and_links_in_a_circle_end() {
     assert!(!circle.stderr.contains("panicked"), "{}", circle.stderr);
     let again = workspace.run(&[]);
     assert_eq!(again.code, circle.code, "it ends the same way each time: {}", again.stderr);
+}
+
+/// What a corpus is worth is how much of it there is.
+#[test]
+fn f42_the_corpus_has_at_least_sixty_hostile_stores_and_manifests() {
+    const STORES: usize = records::CASES.len() + stores::CASES.len() + folders::CASES.len();
+    const MANIFESTS: usize = manifests::CASES.len();
+    const { assert!(STORES >= 40 && MANIFESTS >= 20 && STORES + MANIFESTS >= 60) };
+    let names = records::CASES.iter().map(|case| case.name);
+    let names = names.chain(stores::CASES.iter().chain(folders::CASES).map(|case| case.name));
+    let mut names: Vec<&str> = names.chain(manifests::CASES.iter().map(|case| case.name)).collect();
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "each case has a name of its own");
 }
