@@ -137,7 +137,7 @@ fn f51_without_locks_a_run_goes_on_after_one_warning() {
         let expected = format!(
             "warning: the file system of `{locks}` has no locks: let no two runs work on the same outputs at once"
         );
-        assert_eq!(warnings(&outcome), [expected.clone()], "{error}");
+        assert_eq!(warnings(&outcome), std::slice::from_ref(&expected), "{error}");
         assert_outputs(&workspace, "without locks");
         let again = faults::run(&workspace, ("lock", "/target/zen/", error), &[]);
         assert_eq!((again.outcomes().as_str(), warnings(&again)), ("make=fresh use=fresh", vec![expected]));

@@ -95,8 +95,8 @@ fn f31_of_two_outputs_one_that_lost_an_object_is_made_anew_with_the_other() {
             let lost = fs::read_to_string(workspace.path(if output == "one" { "made/one/b" } else { "made/two/d" }));
             let lost = lost.expect("it is there");
             fs::remove_dir_all(workspace.path("made")).expect("it is there");
-            let object = workspace.files_below("target/zen/v1/objects").into_iter();
-            let object = object.filter(|file| fs::read(file).is_ok_and(|bytes| bytes == lost.as_bytes())).last();
+            let mut objects = workspace.files_below("target/zen/v1/objects").into_iter();
+            let object = objects.rfind(|file| fs::read(file).is_ok_and(|bytes| bytes == lost.as_bytes()));
             let object = object.expect("the store has it");
             fs::remove_file(&object).expect("it can be removed");
             if is_damaged {

@@ -9,11 +9,14 @@ use std::path::Path;
 use crate::artifact::Entry;
 use crate::path::{RelPath, bytes_path};
 
+/// Says which two of some names in one folder are one.
+type AreOne<'a> = dyn FnMut(&[&[u8]]) -> io::Result<Option<(usize, usize)>> + 'a;
+
 /// The first two entries that would be one where `are_one` says which of some names in one folder are. It is asked only
 /// about names that may be: those that differ by case alone, and all that are not plain ASCII.
 pub(super) fn collision<'e>(
     entries: &'e [Entry],
-    are_one: &mut dyn FnMut(&[&[u8]]) -> io::Result<Option<(usize, usize)>>,
+    are_one: &mut AreOne<'_>,
 ) -> io::Result<Option<(&'e RelPath, &'e RelPath)>> {
     let mut folders: BTreeMap<&[u8], Vec<(&'e [u8], &'e RelPath)>> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| !entry.path.is_root()) {

@@ -37,7 +37,7 @@ fn make(world: &World, tree: &Tree) {
     for (name, thing) in tree {
         let at = world.at("d").join(name);
         for above in at.ancestors().filter(|above| above.starts_with(world.at("d/"))) {
-            let is_in_the_way = |m: fs::Metadata| above == at || !m.is_dir();
+            let is_in_the_way = |m: Metadata| above == at || !m.is_dir();
             if above != world.at("d") && above.symlink_metadata().is_ok_and(is_in_the_way) {
                 remove_tree(above).unwrap();
             }
