@@ -98,7 +98,7 @@ fn forget_undefined(world: &World<'_>, warn: &mut dyn FnMut(Diagnostic)) {
         for (path, to) in &replaced.moved {
             warn(
                 Diagnostic::warning(format!("`{path}` was left by the former step `{step}`, and the store lacks it"))
-                    .note(format!("moved to {}", to.display())),
+                    .note(format!("moved to {}", world.shown(to))),
             );
         }
         let noted = world.ledger.set(&step, &kept.into_iter().collect()).map_err(|error| error.to_string());
