@@ -93,8 +93,9 @@ fn add_shapes(value: &[u8], shapes: &mut BTreeSet<Vec<u8>>) {
             shapes.insert(shape);
         }
     };
+    let has_parts = lines.iter().filter(|line| !line.is_empty()).count() > 1;
     for text in std::iter::once(value).chain(std::iter::once(value.trim_ascii())).chain(lines.iter().copied()) {
-        let is_part = lines.len() > 1 && text.len() < PART;
+        let is_part = has_parts && text.len() < PART;
         if is_part {
             continue;
         }
@@ -249,6 +250,7 @@ mod tests {
     fn what_is_short_is_hidden_as_it_is() {
         assert_eq!(hide(&["ab"], "cab 6162"), "c*** 6162");
         assert_eq!(hide(&["", "\n"], "nothing\n"), "nothing\n");
+        assert_eq!(hide(&["pin7\n"], "my pin7"), "my ***", "with a line's end it is no secret of several lines");
         assert_eq!(hide(&[], "nothing\n"), "nothing\n");
         assert_eq!(hide(&["abcd", "abcdef"], "abcdefg"), "***g", "the longest one");
     }
