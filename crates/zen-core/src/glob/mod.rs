@@ -15,6 +15,13 @@ use crate::path::{PathError, RelPath, escape};
 pub(crate) use overlap::fold_case;
 pub use overlap::{matches_ignoring_case, overlap, overlap_ignoring_case};
 
+/// Bytes of a glob: no path is longer.
+const MAX_LENGTH: usize = 4096;
+/// Braces in one another.
+const MAX_DEPTH: usize = 32;
+/// So much is shown of a glob that is too long.
+const SHOWN: usize = 80;
+
 /// One glob or plain path, relative to the workspace root.
 ///
 /// A plain path (no wildcard) means itself and all below it; so does one that ends in `/`. In a glob `*`, `?`,
@@ -132,6 +139,12 @@ impl Pattern {
                         reason: "`..` after a wildcard".to_owned(),
                     });
                 }
+                if is_too_much(&glob) {
+                    return Err(PatternError::Syntax {
+                        text: text.chars().take(SHOWN).collect(),
+                        reason: format!("more than {MAX_LENGTH} bytes, or {MAX_DEPTH} braces in one another"),
+                    });
+                }
                 let wild = Wild::new(with_all_below(&glob));
                 let parsed = parse(&wild.text).map_err(|error| PatternError::Syntax {
                     text: text.to_owned(),
@@ -224,10 +237,16 @@ fn with_all_below(glob: &str) -> String {
     if is_wild(last) || last.contains(['}', ']']) {
         return glob.to_owned();
     }
-    // A comma outside of braces is a plain one.
+    // A comma outside of braces is a plain one. What is escaped and what stands in a class is no brace.
     let mut depth = 0_u32;
     let mut escaped = String::with_capacity(glob.len() + 4);
-    for c in glob.chars() {
+    let mut rest = glob.chars();
+    while let Some(c) = rest.next() {
+        let as_it_is = match c {
+            '\\' => rest.as_str().chars().next().map_or(0, char::len_utf8),
+            '[' => class_length(rest.as_str()),
+            _ => 0,
+        };
         match c {
             '{' => depth += 1,
             '}' => depth = depth.saturating_sub(1),
@@ -235,8 +254,32 @@ fn with_all_below(glob: &str) -> String {
             _ => {}
         }
         escaped.push(c);
+        let (kept, after) = rest.as_str().split_at(as_it_is);
+        escaped.push_str(kept);
+        rest = after.chars();
     }
     format!("{{{escaped},{escaped}/**}}")
+}
+
+/// How far a class goes on behind its `[`. A `]` that comes first is one of its characters.
+fn class_length(text: &str) -> usize {
+    let negation = usize::from(text.starts_with(['!', '^']));
+    let first = text[negation..].chars().next().map_or(0, char::len_utf8);
+    text[negation + first..].find(']').map_or(text.len(), |at| negation + first + at + 1)
+}
+
+/// Globs that are longer, or whose braces stand deeper in one another, are refused: no matcher can be made of some.
+fn is_too_much(glob: &str) -> bool {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for c in glob.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    glob.len() > MAX_LENGTH || deepest > MAX_DEPTH
 }
 
 fn parse(glob: &str) -> Result<Glob, globset::Error> {
@@ -348,6 +391,25 @@ mod tests {
         assert!(!matches("src", "src2/a.rs"));
         assert!(!matches("src/", "src"));
         assert!(matches(".", "anything/at.all"));
+    }
+
+    #[test]
+    fn a_comma_in_a_name_is_a_plain_one_behind_any_wildcard() {
+        for (pattern, path) in [("*[{]/a,b", "x{/a,b"), ("*\\{/a,b", "x{/a,b"), ("[]{]/a,b", "{/a,b/below")] {
+            assert!(matches(pattern, path), "{pattern}");
+            assert!(!matches(pattern, "b") && !matches(pattern, "b/x") && !matches(pattern, "x{/a"), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_glob_that_no_matcher_can_be_made_of_is_refused() {
+        for depth in [33, 300, 100_000] {
+            let text = format!("*{}a{}", "{".repeat(depth), "}".repeat(depth));
+            assert!(Pattern::new(&RelPath::root(), &text).is_err(), "{depth} braces in one another");
+        }
+        assert!(Pattern::new(&RelPath::root(), &"?".repeat(1 << 20)).is_err());
+        assert!(matches(&format!("{}a{}", "{".repeat(32), "}".repeat(32)), "a"));
+        assert!(matches(&"?".repeat(4096), &"x".repeat(4096)));
     }
 
     #[test]
