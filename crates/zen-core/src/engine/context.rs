@@ -49,11 +49,18 @@ impl Contexts {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{number}.json"));
         let create = || {
-            File::create(&path).or_else(|error| match error.kind() {
-                // The first step of the run.
-                ErrorKind::NotFound => fs::create_dir_all(&self.folder).and_then(|()| File::create(&path)),
-                _ => Err(error),
-            })
+            let mut tries = 100;
+            loop {
+                match File::create(&path) {
+                    // The first step of the run; or somebody removes the zen folder just now.
+                    Err(error) if error.kind() == ErrorKind::NotFound && tries > 0 => tries -= 1,
+                    created => return created,
+                }
+                match fs::create_dir_all(&self.folder) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
         };
         let made = create().and_then(|mut file| file.write_all(text.as_bytes()).map(|()| file));
         match made {

@@ -15,9 +15,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::inspect::everything;
-use super::{
-    FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, make_parent, open_up, relocate, remove_tree, stat,
-};
+use super::{FEW, Own, PlaceError, Places, Replaced, TEMPORARY, failed, open_up, relocate, remove_tree, stat};
 use crate::artifact::{Artifact, Node};
 use crate::digest::Digest;
 use crate::model::{Output, Place};
@@ -307,8 +305,7 @@ impl SetAside<'_> {
         }
         let done = self.places.aside_folder("done", &self.step);
         discard(&done)?;
-        make_parent(&done)?;
-        match fs::rename(&set, &done) {
+        match move_away(&set, &done)? {
             // The zen folder was removed while the step ran: nothing is set aside any more.
             Err(error) if error.kind() == ErrorKind::NotFound && stat(&set)?.is_none() => return Ok(()),
             moved => moved.map_err(|error| failed(&set, "moved", error))?,
@@ -374,20 +371,18 @@ impl Places<'_> {
     }
 }
 
-/// Moves to a folder that is made, and made again if somebody removes the zen folder in between.
+/// Moves to a folder that is made, and made again if somebody removes the zen folder in between. What is inside is what moving met.
 fn move_away(disk: &Path, to: &Path) -> Result<io::Result<()>, PlaceError> {
     let folder = to.parent().unwrap_or(to);
     let mut tries = 100;
     loop {
         let made = fs::create_dir_all(folder);
-        let moved = if made.is_ok() { fs::rename(disk, to) } else { Ok(()) };
-        let gone = |done: &io::Result<()>| done.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
-        if tries > 0 && (gone(&made) || gone(&moved)) && stat(disk)?.is_some() {
-            tries -= 1;
-            continue;
+        let is_made = made.is_ok();
+        match made.and_then(|()| fs::rename(disk, to)) {
+            Err(error) if error.kind() == ErrorKind::NotFound && tries > 0 && stat(disk)?.is_some() => tries -= 1,
+            Err(error) if !is_made && error.kind() != ErrorKind::NotFound => return Err(failed(folder, "made", error)),
+            moved => return Ok(moved),
         }
-        made.map_err(|error| failed(folder, "made", error))?;
-        return Ok(moved);
     }
 }
 
