@@ -44,6 +44,8 @@ pub(super) struct Base {
     /// Entries from here on are not believed: the machine was started anew since.
     limit: Option<i64>,
     pieces: Vec<Piece>,
+    /// Nothing that was put behind it is damaged.
+    is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -103,12 +105,13 @@ impl Base {
         file.read_to_end(&mut bytes).ok()?;
         let limit = limit(&head[..44], boot);
         let generation = number(&head[44..48]);
-        Some((Self { file: Some(Mutex::new(file)), generation, limit, pieces }, later(&bytes, boot)))
+        let (later, is_whole) = later(&bytes, boot);
+        Some((Self { file: Some(Mutex::new(file)), generation, limit, pieces, is_whole }, later))
     }
 
-    /// Is there a file?
-    pub(super) fn is_there(&self) -> bool {
-        self.file.is_some()
+    /// Is there a file, and would what is put behind it be read?
+    pub(super) fn takes_more(&self) -> bool {
+        self.file.is_some() && self.is_whole
     }
 
     /// Counts the times that it was written.
@@ -184,8 +187,9 @@ impl Base {
     }
 }
 
-/// The entries of all that was put behind the sorted part, up to the first damage, as far as they may be believed.
-fn later(mut bytes: &[u8], boot: &[u8; 36]) -> Vec<Entry> {
+/// The entries of all that was put behind the sorted part, up to the first damage, as far as they may be believed; and
+/// whether there is none.
+fn later(mut bytes: &[u8], boot: &[u8; 36]) -> (Vec<Entry>, bool) {
     let mut entries = Vec::new();
     while let Some((head, rest)) = bytes.split_at_checked(LATER) {
         let Some(length) = (number(&head[..4]) as usize).checked_mul(ENTRY).filter(|length| *length <= rest.len())
@@ -203,7 +207,7 @@ fn later(mut bytes: &[u8], boot: &[u8; 36]) -> Vec<Entry> {
         }));
         bytes = next;
     }
-    entries
+    (entries, bytes.is_empty())
 }
 
 /// What was written under another boot is believed only if it was old by then. `head`: boot and time.

@@ -123,7 +123,7 @@ impl StatCache {
         }
         let old = self.old();
         let (written, boot) = (super::clock::now(), boot_id());
-        if old.base.is_there() && old.later.len() + new.len() <= FEW.max(old.base.len() / 8) {
+        if old.base.takes_more() && old.later.len() + new.len() <= FEW.max(old.base.len() / 8) {
             let entries: Vec<Entry> = new.values().map(|(stamp, digest)| file::entry(stamp, digest, 0)).collect();
             file::append(&self.file, &boot, written, &entries)?;
             if let Some(old) = self.old.get_mut() {

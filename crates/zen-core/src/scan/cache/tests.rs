@@ -116,6 +116,27 @@ fn after_another_boot_the_youngest_are_forgotten() {
 }
 
 #[test]
+fn f2_what_comes_after_a_torn_end_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stat");
+    let add = |ino: u64| {
+        let mut cache = StatCache::open(&path);
+        cache.insert(stamp(ino, 50), Digest::of(b"x"), 1000);
+        cache.save(|_| {}).unwrap();
+    };
+    add(1);
+    add(2);
+    let mut torn = std::fs::read(&path).unwrap();
+    torn.extend_from_slice(b"\x01\0\0\0torn");
+    std::fs::write(&path, torn).unwrap();
+    add(3);
+    let cache = StatCache::open(&path);
+    assert_eq!([1, 2, 3].map(|ino| cache.get(&stamp(ino, 50)).is_some()), [true; 3]);
+    add(4);
+    assert!(StatCache::open(&path).get(&stamp(4, 50)).is_some());
+}
+
+#[test]
 fn little_is_put_behind_and_much_is_written_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stat");
