@@ -17,12 +17,16 @@ const IN_A_SESSION: &str = r#"setsid sh -c 'trap "" INT TERM HUP; read line < "$
 const IN_THE_GROUP: &str =
     r#"GO="$GO" sh -c 'trap "" INT TERM HUP; exec env -i sh -c "read line < $GO; echo survived >&9"' & mate=$!"#;
 
-/// All that the processes of a run write to the FIFO `HELD`, when none of them lives any more.
+/// All that the processes which have a FIFO open write to it, when none of them lives any more.
 struct Held(JoinHandle<String>);
 
 impl Held {
     fn new(workspace: &mut Workspace) -> Self {
-        let held = workspace.fifo("HELD");
+        Self::by(workspace, "HELD")
+    }
+
+    fn by(workspace: &mut Workspace, variable: &str) -> Self {
+        let held = workspace.fifo(variable);
         Self(std::thread::spawn(move || std::fs::read_to_string(held).expect("the FIFO can be read")))
     }
 
@@ -151,7 +155,9 @@ sh -c 'sleep 60 9>&-; echo survived >&9' &
 #[test]
 fn f34_when_the_terminal_is_closed_nothing_survives() {
     let (mut workspace, _go, held) = waiting(LONG, "");
-    let zen = format!("exec {} run --color never", env!("CARGO_BIN_EXE_cargo-zen"));
+    // Zen removes what the step left after nothing of the step lives any more.
+    let until_zen_ends = Held::by(&mut workspace, "ENDS");
+    let zen = format!("exec 8> \"$ENDS\"; exec {} run --color never", env!("CARGO_BIN_EXE_cargo-zen"));
     let mut terminal = workspace.program("script", &["-qfc", &zen, "/dev/null"]);
     terminal.stdin(Stdio::null());
     let mut running = Running::start(terminal);
@@ -159,6 +165,7 @@ fn f34_when_the_terminal_is_closed_nothing_survives() {
     running.signal("KILL");
     running.end();
     held.must_be_free("the terminal");
+    until_zen_ends.must_be_free("the terminal");
     workspace.env.insert("HELD".to_owned(), "/dev/null".to_owned());
     assert_eq!(
         workspace.run(&["-n"]).of_reason("plan").next().expect("there is a plan")["steps"][0]["decision"],
