@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use crate::harness::{Outcome, Workspace};
 
 pub(super) const EIO: i32 = 5;
+const EAGAIN: i32 = 11;
 pub(super) const EACCES: i32 = 13;
 pub(super) const ENOSPC: i32 = 28;
 pub(super) const EROFS: i32 = 30;
@@ -20,7 +21,9 @@ pub(super) const EDQUOT: i32 = 122;
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -93,6 +96,12 @@ int flock(int file, int operation) {
     if (fails_on("lock", file)) return -1;
     return (int)syscall(SYS_flock, file, operation);
 }
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+    if (fails("clone", "a thread")) return errno;
+    int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+    return next(thread, attributes, start, argument);
+}
 "#;
 
 /// The shim, built once.
@@ -109,6 +118,11 @@ fn shim() -> PathBuf {
     folder.path().join("shim.so")
 }
 
+/// A run of zen that gets no thread after the first `from`.
+pub(super) fn run_with_threads(workspace: &Workspace, from: u32, args: &[&str]) -> Outcome {
+    faulty(workspace, ("clone", "", EAGAIN), from, args)
+}
+
 /// A run of zen in which each of `calls` on a path that holds `at` fails with `error`.
 pub(super) fn run(workspace: &Workspace, fault: (&str, &str, i32), args: &[&str]) -> Outcome {
     run_from(workspace, fault, 0, args)
@@ -116,11 +130,47 @@ pub(super) fn run(workspace: &Workspace, fault: (&str, &str, i32), args: &[&str]
 
 /// As [`run`], but for the first `from` such calls. With the error 0 the run is killed there.
 pub(super) fn run_from(workspace: &Workspace, fault: (&str, &str, i32), from: u32, args: &[&str]) -> Outcome {
-    let (calls, at, error) = fault;
+    let outcome = faulty(workspace, fault, from, args);
+    assert!(!outcome.stderr.contains("panicked"), "{fault:?}: {}", outcome.stderr);
+    outcome
+}
+
+fn faulty(workspace: &Workspace, (calls, at, error): (&str, &str, i32), from: u32, args: &[&str]) -> Outcome {
     let mut command = workspace.command(&[&["run", "--message-format", "json"], args].concat());
     command.env("LD_PRELOAD", shim()).env("FAULT_CALLS", calls).env("FAULT_AT", at);
     command.env("FAULT_ERROR", error.to_string()).env("FAULT_FROM", from.to_string());
-    let outcome = Outcome::of(command.output().expect("cargo-zen starts"));
-    assert!(!outcome.stderr.contains("panicked"), "{calls} {at} {error}: {}", outcome.stderr);
-    outcome
+    Outcome::of(command.output().expect("cargo-zen starts"))
+}
+
+#[test]
+fn without_threads_a_run_ends_and_the_next_one_is_right() {
+    let workspace = super::pipeline();
+    let more = "
+[workspace.metadata.zen.pipelines.p]
+on-success = 'cat > /dev/null'
+steps.a = { run = 'cp in.txt {{ outputs.a }}', files = ['in.txt'], outputs.a = 'a.txt' }
+steps.b = { run = 'cp in.txt {{ outputs.b }}', files = ['in.txt'], outputs.b = 'b.txt' }
+
+[workspace.metadata.zen.pipelines.p.steps.make]";
+    workspace.edit("Cargo.toml", "\n[workspace.metadata.zen.pipelines.p.steps.make]", more);
+    let mut codes = Vec::new();
+    for from in 0.. {
+        workspace.write("in.txt", &format!("a line of {from:04}\n").repeat(30_000));
+        let outcome = run_with_threads(&workspace, from, &["-j3", "--no-wait"]);
+        codes.push(outcome.code);
+        if outcome.code == Some(1) {
+            assert!(outcome.stderr.contains("Resource temporarily unavailable"), "{from}: {}", outcome.stderr);
+        }
+        workspace.ok(&["--no-wait"]);
+        super::assert_outputs(&workspace, &format!("after {from} threads"));
+        let again = workspace.ok(&["--no-wait"]);
+        assert_eq!(again.outcomes(), "a=fresh b=fresh make=fresh use=fresh", "after {from} threads");
+        // The hook alone had none, then nobody lacked one.
+        if codes.ends_with(&[Some(0), Some(0)]) {
+            break;
+        }
+    }
+    // Cargo's own, then those of the loop.
+    assert_eq!(codes.first(), Some(&Some(102)));
+    assert!(codes.iter().filter(|code| **code == Some(1)).count() > 4, "{codes:?}");
 }

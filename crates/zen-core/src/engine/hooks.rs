@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::job::{Message, chain};
+use super::job::{Message, chain, report};
 use super::locks;
 use super::run::millis;
 use super::session::{Progress, World};
@@ -100,11 +101,10 @@ pub(super) fn run(
     let control = &Control::default();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            for call in calls {
-                told.call(&call, control, sender);
-            }
-            // Who hears nothing more has ended before.
-            let _ = sender.send(Message::HooksEnded);
+            report(sender, || {
+                calls.iter().for_each(|call| told.call(call, control, sender));
+                Message::HooksEnded
+            });
         });
         listen(listener, control, messages)
     })
@@ -125,6 +125,10 @@ fn listen(listener: &mut dyn Listener, control: &Control, messages: &Receiver<Me
                 kill_at = Some(Instant::now() + GRACE);
             }
             Ok(Message::HooksEnded) | Err(RecvTimeoutError::Disconnected) => return stopped,
+            Ok(Message::Panicked(with)) => {
+                control.stop(Signal::Kill);
+                resume_unwind(with);
+            }
             // Nothing of the run itself goes on.
             Ok(_) => {}
             Err(RecvTimeoutError::Timeout) => {

@@ -1,6 +1,8 @@
 //! One step's work on a worker's thread: put back, or run. Knows no schedule; reports by messages.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -42,8 +44,17 @@ pub(super) enum Message {
     Signal(Signal),
     /// All hooks have been run.
     HooksEnded,
+    /// Whoever was to send one of these panicked instead: with what.
+    Panicked(Box<dyn Any + Send>),
     /// A job ended, and where its time went.
     Ended { step: StepId, ended: Ended, spent: Vec<Spent> },
+}
+
+/// Sends what `work` gives. Should it panic, whoever waits for that message gets to know instead of waiting for ever.
+pub(super) fn report(sender: &Sender<Message>, work: impl FnOnce() -> Message) {
+    let message = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(Message::Panicked);
+    // Who hears nothing more has ended before.
+    let _ = sender.send(message);
 }
 
 /// How a job ended.
@@ -299,4 +310,23 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_a_worker_hears_that_it_panicked() {
+        let (sender, messages) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| report(&sender, || panic!("at work")));
+        });
+        let Ok(Message::Panicked(with)) = messages.try_recv() else { panic!("it says that it panicked") };
+        assert_eq!(with.downcast_ref(), Some(&"at work"));
+        report(&sender, || Message::HooksEnded);
+        assert!(matches!(messages.try_recv(), Ok(Message::HooksEnded)));
+    }
 }

@@ -5,6 +5,7 @@ mod keys;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -127,7 +128,28 @@ impl<'r, 'w> Loop<'r, 'w> {
         }
     }
 
-    pub(super) fn work<'s>(&mut self, scope: &'s Scope<'s, '_>, messages: &Receiver<Message>)
+    /// Until nothing is left to do. Gives the messages back: hooks have some more.
+    ///
+    /// # Panics
+    ///
+    /// If a worker did, or this loop itself: then nothing that was started lives on, and no thread waits for another.
+    pub(super) fn work<'s>(&mut self, scope: &'s Scope<'s, '_>, messages: Receiver<Message>) -> Receiver<Message>
+    where
+        'w: 's,
+    {
+        let worked = catch_unwind(AssertUnwindSafe(|| self.go_on(scope, &messages)));
+        self.workers.end();
+        match worked {
+            Ok(()) => messages,
+            Err(with) => {
+                self.work.control.stop(Signal::Kill);
+                drop(messages);
+                resume_unwind(with)
+            }
+        }
+    }
+
+    fn go_on<'s>(&mut self, scope: &'s Scope<'s, '_>, messages: &Receiver<Message>)
     where
         'w: 's,
     {
@@ -149,7 +171,6 @@ impl<'r, 'w> Loop<'r, 'w> {
             }
         }
         self.write_records();
-        self.workers.end();
     }
 
     /// The next message; `None` if it is time to kill what does not end. Writes the records that waited long enough.
@@ -282,6 +303,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             Message::Signal(signal) => self.signal(signal),
             // They are run when this loop has ended.
             Message::HooksEnded => {}
+            Message::Panicked(with) => resume_unwind(with),
             Message::Ended { step, ended, spent } => {
                 spent.into_iter().for_each(|spent| self.listener.event(&Event::Spent(spent)));
                 self.ended(scope, step, ended);

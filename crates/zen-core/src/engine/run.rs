@@ -100,7 +100,7 @@ impl Session<'_> {
         let world: &World<'_> = world;
         let work = Work::new(world, id, &control, &places);
         let mut run = Loop::new(world, progress, &work, listener, sender.clone());
-        std::thread::scope(|scope| run.work(scope, &messages));
+        let messages = std::thread::scope(|scope| run.work(scope, messages));
         let Left { steps, ended, mut stopped, failed_late } = run.finish();
 
         if let Err(error) = versions::note(world, progress, &steps, id) {

@@ -29,6 +29,11 @@ pub(super) fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8
     let mut command = Command::new(&program);
     command.arg0(&spec.program).args(&spec.args).env_clear().envs(&spec.env).current_dir(&spec.cwd);
     let (mut output, input) = streams(spec, &mut command).map_err(io)?;
+    if let Some(mut input) = input {
+        let bytes = spec.stdin.clone();
+        // Nobody waits for it: a command that does not read, and one that closed it, are as good as any other.
+        std::thread::Builder::new().spawn(move || input.write_all(&bytes)).map_err(io)?;
+    }
     let started = Instant::now();
     let mut child = spawn(&mut command).map_err(|error| explain(error, spec))?;
     // It holds the children's ends of the pipes: without this there would never be an end.
@@ -36,11 +41,6 @@ pub(super) fn run(spec: &Spec, control: &Control, on_output: &mut dyn FnMut(&[u8
     let pid = Pid::from_child(&child);
     let group = if spec.stdout == Stdout::Inherited { Group::Zens(pid) } else { Group::Own(pid) };
     let slot = control.enter(spec.job, group);
-    if let Some(mut input) = input {
-        let bytes = spec.stdin.clone();
-        // Nobody waits for it: a command that does not read, and one that closed it, are as good as any other.
-        std::thread::spawn(move || input.write_all(&bytes));
-    }
 
     let mut watch = Watch { pid, limit: Limit::new(spec, started), exited: None };
     let watched = watch_to_the_end(&mut watch, &mut output, &slot, control, on_output);

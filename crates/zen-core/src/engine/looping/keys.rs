@@ -8,7 +8,7 @@ use super::Loop;
 use crate::artifact::Key;
 use crate::decide::{Decision, Why};
 use crate::engine::commit::Unkept;
-use crate::engine::job::Message;
+use crate::engine::job::{Message, report};
 use crate::engine::locks;
 use crate::event::Event;
 use crate::model::StepId;
@@ -74,8 +74,7 @@ impl<'w> Loop<'_, 'w> {
         self.waiting.insert(step);
         let (world, control, sender) = (self.world, self.work.control, self.sender.clone());
         scope.spawn(move || {
-            let guard = locks::wait_key(world, control, key);
-            let _ = sender.send(Message::KeyLocked { step, guard });
+            report(&sender, || Message::KeyLocked { step, guard: locks::wait_key(world, control, key) });
         });
     }
 

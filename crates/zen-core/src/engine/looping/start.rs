@@ -6,7 +6,7 @@ use std::thread::Scope;
 
 use super::{LOOKS, Loop};
 use crate::decide::Decision;
-use crate::engine::job::{Job, Message, Task};
+use crate::engine::job::{Job, Message, Task, report};
 use crate::engine::observe::Stamps;
 use crate::event::Event;
 use crate::model::{Command, StepId};
@@ -37,16 +37,18 @@ impl<'w> Loop<'_, 'w> {
         }
         let (work, sender) = (self.work, self.sender.clone());
         self.workers.give(scope, move || {
-            // Each message wakes the loop: where time went is told at the end.
-            let spent = RefCell::new(Vec::new());
-            let ended = work.run(&job, &|message| {
-                if let Message::Event(Event::Spent(part)) = message {
-                    spent.borrow_mut().push(part);
-                } else {
-                    let _ = sender.send(message);
-                }
+            report(&sender, || {
+                // Each message wakes the loop: where time went is told at the end.
+                let spent = RefCell::new(Vec::new());
+                let ended = work.run(&job, &|message| {
+                    if let Message::Event(Event::Spent(part)) = message {
+                        spent.borrow_mut().push(part);
+                    } else {
+                        let _ = sender.send(message);
+                    }
+                });
+                Message::Ended { step: job.step, ended, spent: spent.into_inner() }
             });
-            let _ = sender.send(Message::Ended { step: job.step, ended, spent: spent.into_inner() });
         });
     }
 
