@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use zen_core::event::{Event, Part, Spent, Summary};
 use zen_core::model::StepId;
+use zen_core::scan::own;
 
 use crate::words::{Names, count};
 
@@ -53,8 +54,8 @@ impl Timings {
         let stem = run.map_or_else(|| "run".to_owned(), |run| format!("run-{run}"));
         let (page, trace) = (format!("{stem}.html"), format!("{stem}.trace.json"));
         let bars = self.bars();
-        std::fs::write(folder.join(&trace), self.trace(&bars, names).to_string())?;
-        std::fs::write(folder.join(&page), self.page(&bars, title, names, &trace))?;
+        own::write(&folder.join(&trace), self.trace(&bars, names).to_string().as_bytes())?;
+        own::write(&folder.join(&page), self.page(&bars, title, names, &trace).as_bytes())?;
         Ok(folder.join(page))
     }
 

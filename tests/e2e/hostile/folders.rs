@@ -10,7 +10,7 @@ use zen_core::digest::Digest;
 use zen_core::path::RelPath;
 use zen_core::store::log::FrameLog;
 
-use super::forge::{Case, Expect, Forge, fifo, remove};
+use super::forge::{Case, Expect, Forge, assert_same, fifo, remove};
 
 use Expect::{Refused, Right};
 
@@ -111,6 +111,39 @@ pub const CASES: &[Case] = &[
         forge.link_away("aside", "outside");
         forge.workspace.write("file.txt", "a\nb\n");
     }),
+    case("all that is set aside is behind a symlink", Right, |forge| {
+        set_aside_outside(forge);
+        forge.link_away_deep("aside/set", "outside");
+    }),
+    case("what a step set aside is behind a symlink", Right, |forge| {
+        set_aside_outside(forge);
+        forge.link_away_deep("aside/set/p%2fmake", "outside/p%2fmake");
+    }),
+    case("what a step that is done set aside is behind a symlink", Right, |forge| {
+        set_aside_outside(forge);
+        forge.link_away_deep("aside/done/p%2fmake", "outside/p%2fmake");
+    }),
+    case("paths that are set aside are behind a symlink", Right, |forge| {
+        set_aside_outside(forge);
+        forge.link_away_deep("aside/set/p%2fmake/w1", "outside/p%2fmake/w1");
+    }),
+    case("a folder of what is set aside is behind a symlink", Right, |forge| {
+        set_aside_outside(forge);
+        forge.link_away_deep("aside/set/p%2fmake/w2/tree", "outside/p%2fmake/w1");
+    }),
+    case("where the next step sets aside is a symlink", Right, |forge| {
+        forge.workspace.write("file.txt", "a\nb\n");
+        forge.link_away_deep("aside/set/p%2fmake", "outside/below");
+    }),
+    case("a failed pipeline is a symlink", Right, |forge| forge.link_away_deep("failed/p", "outside")),
+    case("the next run's context is a symlink", Right, |forge| forge.link_away_deep("context/run-3", "outside/below")),
+    case("a file of the next run's context is a symlink", Right, |forge| {
+        forge.link_away_deep("context/run-3/0.json", "ws/src/lib.rs");
+    }),
+    case("what the next run replaces goes through a symlink", Right, |forge| {
+        forge.workspace.write("file.txt", "the user's own, at an output's place\n");
+        forge.link_away_deep("replaced/run-3", "outside");
+    }),
     case("the contexts are a symlink", Refused(103, &["context", "symlink"]), |forge| {
         forge.link_away("context", "outside")
     }),
@@ -134,6 +167,13 @@ pub const CASES: &[Case] = &[
 
 const fn case(name: &'static str, expect: Expect, make: fn(&Forge)) -> Case {
     Case { name, make, expect, is_damage: false }
+}
+
+/// Something of others that looks as if it had been set aside.
+fn set_aside_outside(forge: &Forge) {
+    let area = forge.workspace.beside("outside/p%2fmake/w1");
+    fs::create_dir_all(&area).expect("it can be made");
+    fs::write(area.join("file.txt"), "somebody else's\n").expect("it can be written");
 }
 
 fn folder(forge: &Forge, path: &str) {
@@ -189,5 +229,47 @@ fn f52_a_forged_ledger_takes_nobodys_files_away_in_silence() {
             let is_kept = kept.iter().any(|file| fs::read(file).is_ok_and(|bytes| bytes == source));
             assert!(forge.workspace.exists("src/lib.rs") || is_kept, "{step}: {args:?}: {}", outcome.stderr);
         }
+    }
+}
+
+#[test]
+fn f52_what_a_failed_step_left_is_moved_through_no_link() {
+    let forge = Forge::new();
+    for at in ["failed/p", "failed/p/make"] {
+        forge.reset();
+        let theirs = forge.workspace.beside("outside/make/file.txt");
+        fs::create_dir_all(theirs.parent().expect("it is in a folder")).expect("it can be made");
+        fs::write(&theirs, "somebody else's\n").expect("it can be written");
+        forge.link_away_deep(at, if at == "failed/p" { "outside" } else { "outside/make" });
+        let before = forge.others();
+        forge.workspace.edit(
+            "Cargo.toml",
+            "echo sorting; sort in.txt > {{ outputs.file }}",
+            "echo half > {{ outputs.file }}; false",
+        );
+        let outcome = forge.zen(at, &["run"]);
+        assert_eq!(outcome.code, Some(100), "{at}: {}", outcome.stderr);
+        assert_eq!(forge.workspace.read("target/zen/failed/p/make/file.txt"), "half\n", "{at}");
+        forge.workspace.edit(
+            "Cargo.toml",
+            "echo half > {{ outputs.file }}; false",
+            "echo sorting; sort in.txt > {{ outputs.file }}",
+        );
+        assert_same(&before, &forge.others(), at);
+    }
+}
+
+#[test]
+fn f52_timings_are_written_through_no_link() {
+    let forge = Forge::new();
+    for name in ["run-3.html", "run-3.trace.json"] {
+        forge.reset();
+        forge.link_away_deep(&format!("timings/{name}"), "ws/src/lib.rs");
+        let before = forge.others();
+        let outcome = forge.zen(name, &["run", "--timings"]);
+        assert_eq!(outcome.code, Some(0), "{name}: {}", outcome.stderr);
+        assert_same(&before, &forge.others(), name);
+        let metadata = fs::symlink_metadata(forge.zen_folder().join("timings").join(name)).expect("it is there");
+        assert!(metadata.is_file(), "{name}");
     }
 }

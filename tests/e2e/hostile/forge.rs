@@ -68,11 +68,13 @@ outputs.used = "used.txt"
         workspace.write(".git/hooks/README", "nobody's but git's\n");
         workspace.write("src/lib.rs", "//! The user's own.\n");
         workspace.ok(&[]);
+        // What the first run made was too young to be noted as what stood.
+        workspace.ok(&[]);
         copy(&workspace.root, &workspace.beside(PRISTINE));
         Self { workspace }
     }
 
-    /// As it was after the first run, without its outputs.
+    /// As it was after these runs, without its outputs.
     pub fn reset(&self) {
         remove(&self.workspace.root);
         copy(&self.workspace.beside(PRISTINE), &self.workspace.root);
@@ -157,6 +159,12 @@ outputs.used = "used.txt"
         let at: PathBuf = self.zen_folder().join(path).components().collect();
         remove(&at);
         symlink(self.workspace.beside(to), at).expect("the link can be made");
+    }
+
+    /// As [`Forge::link_away`], where no folder may be yet.
+    pub fn link_away_deep(&self, path: &str, to: &str) {
+        fs::create_dir_all(self.zen_folder().join(path).parent().expect("it is in a folder")).expect("it can be made");
+        self.link_away(path, to);
     }
 
     pub fn fifo(&self, path: &str) {

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::scan::own;
+
 /// The files of one run, in a folder of its own.
 #[derive(Debug)]
 pub(super) struct Contexts {
-    folder: PathBuf,
+    zen_folder: PathBuf,
+    below: PathBuf,
     free: Mutex<Vec<(PathBuf, File)>>,
     made: AtomicU32,
 }
@@ -25,13 +28,13 @@ pub(super) struct Context<'c> {
 
 impl Contexts {
     /// Nothing is made yet.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, free: Mutex::default(), made: AtomicU32::new(0) }
+    pub(super) fn new(zen_folder: PathBuf, below: PathBuf) -> Self {
+        Self { zen_folder, below, free: Mutex::default(), made: AtomicU32::new(0) }
     }
 
     /// The folder, which is made when it is needed.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    pub(super) fn folder(&self) -> PathBuf {
+        self.zen_folder.join(&self.below)
     }
 
     /// A file with this text.
@@ -47,16 +50,16 @@ impl Contexts {
 
     fn make(&self, text: &str) -> Result<(PathBuf, File), (PathBuf, io::Error)> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!("{number}.json"));
+        let path = self.folder().join(format!("{number}.json"));
         let create = || {
             let mut tries = 100;
             loop {
-                match File::create(&path) {
+                match own::open_or_make(&path, File::options().write(true).truncate(true)) {
                     // The first step of the run; or somebody removes the zen folder just now.
                     Err(error) if error.kind() == ErrorKind::NotFound && tries > 0 => tries -= 1,
                     created => return created,
                 }
-                match fs::create_dir_all(&self.folder) {
+                match own::make_folder(&self.zen_folder, &self.below) {
                     Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn a_file_is_written_anew_for_the_next_step_and_not_for_one_beside_it() {
         let folder = tempfile::tempdir().unwrap();
-        let contexts = Contexts::new(folder.path().join("run-1"));
+        let contexts = Contexts::new(folder.path().to_owned(), "context/run-1".into());
         let read = |context: &Context<'_>| fs::read_to_string(context.path()).unwrap();
         let first = contexts.lend("a long text").unwrap();
         let beside = contexts.lend("beside").unwrap();
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn what_a_step_kept_of_it_stays_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let contexts = Contexts::new(folder.path().join("run-1"));
+        let contexts = Contexts::new(folder.path().to_owned(), "context/run-1".into());
         let kept = folder.path().join("kept");
         type Keep = fn(&Path, &Path) -> io::Result<()>;
         let moved: Keep = |from, to| fs::rename(from, to);

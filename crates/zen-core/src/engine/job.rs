@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -159,7 +160,7 @@ impl<'w> Work<'w> {
             Some(run) => format!("run-{run}"),
             None => format!("at-{}", world.now.0),
         };
-        let contexts = Contexts::new(world.zen_dir.join("context").join(&stamp));
+        let contexts = Contexts::new(world.zen_dir.clone(), PathBuf::from("context").join(&stamp));
         let (in_place, stopping, are_places_lost) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
         Self { world, run, control, jobserver, in_place, stopping, stamp, contexts, places, are_places_lost }
     }

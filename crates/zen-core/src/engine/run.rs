@@ -125,7 +125,7 @@ impl Session<'_> {
                 listener.event(&Event::Warning(Diagnostic::warning(text)));
             }
         }
-        let contexts = work.contexts.folder().to_owned();
+        let contexts = work.contexts.folder();
         drop(in_use);
         let from = self.world.begun.elapsed();
         finish::tidy_up(self, &contexts, listener);

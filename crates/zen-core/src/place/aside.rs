@@ -83,7 +83,7 @@ impl<'a> Places<'a> {
             relocate(&old.disk, &disk)?;
             recovered.push(old.path);
         }
-        discard(&set)?;
+        self.discard(&set)?;
         for old in self.olds(&done)? {
             let disk = self.disk(&old.path);
             if stat(&disk)?.is_none() {
@@ -94,7 +94,7 @@ impl<'a> Places<'a> {
                 self.dispose_of_old(&old, &BTreeMap::new(), own, replaced)?;
             }
         }
-        discard(&done)?;
+        self.discard(&done)?;
         recovered.sort_unstable();
         Ok(recovered)
     }
@@ -130,9 +130,50 @@ impl<'a> Places<'a> {
         self.zen_folder().join("aside").join(state).join(file_name(step))
     }
 
+    /// Moves into the zen folder, to a folder that is made, and made again if somebody removes all in between. What is
+    /// inside is what moving met.
+    fn move_away(&self, disk: &Path, to: &Path) -> Result<io::Result<()>, PlaceError> {
+        let folder = to.parent().unwrap_or(to);
+        let mut tries = 100;
+        loop {
+            let made = self.make_own(folder);
+            let is_made = made.is_ok();
+            match made.and_then(|()| fs::rename(disk, to)) {
+                Err(error) if error.kind() == ErrorKind::NotFound && tries > 0 && stat(disk)?.is_some() => tries -= 1,
+                Err(error) if !is_made && error.kind() != ErrorKind::NotFound => {
+                    return Err(failed(folder, "made", error));
+                }
+                moved => return Ok(moved),
+            }
+        }
+    }
+
+    /// Makes a folder in the zen folder.
+    fn make_own(&self, folder: &Path) -> io::Result<()> {
+        let zen = self.zen_folder();
+        own::make_folder(&zen, folder.strip_prefix(&zen).unwrap_or(folder)).map(drop)
+    }
+
+    /// Is that a folder in the zen folder, reached through no link?
+    fn is_real(&self, folder: &Path) -> bool {
+        let zen = self.zen_folder();
+        folder.strip_prefix(&zen).is_ok_and(|below| own::is_real(&zen, below))
+    }
+
+    /// Removes a folder in the zen folder, unless it is behind a link.
+    fn discard(&self, folder: &Path) -> Result<(), PlaceError> {
+        if !folder.parent().is_some_and(|parent| self.is_real(parent)) {
+            return Ok(());
+        }
+        remove_tree(folder).map_err(|error| failed(folder, "removed", error))
+    }
+
     /// What lies in a folder made by `fill`.
     fn olds(&self, folder: &Path) -> Result<Vec<Old>, PlaceError> {
         let mut olds = Vec::new();
+        if !self.is_real(folder) {
+            return Ok(olds);
+        }
         for (name, area) in list(folder)? {
             let depth = name.get(1..).and_then(|depth| std::str::from_utf8(depth).ok()).and_then(|d| d.parse().ok());
             let (Some(depth), Some(b'w' | b'z')) = (depth, name.first()) else { continue };
@@ -171,7 +212,10 @@ impl<'a> Places<'a> {
                 continue;
             }
             if !kept {
-                discard(&folder)?;
+                // Then it is made anew, and no link is in it.
+                let parent = folder.parent().unwrap_or(&folder);
+                self.make_own(parent).map_err(|error| failed(parent, "made", error))?;
+                self.discard(&folder)?;
                 kept = true;
             }
             relocate(&disk, &self.mirrored(path).1.to_path(&folder))?;
@@ -251,7 +295,7 @@ impl SetAside<'_> {
                 let (in_zen, below) = places.mirrored(&path);
                 let area = format!("{}{}", if in_zen { 'z' } else { 'w' }, below.components().count());
                 let mut to = below.to_path(&folder.join(area));
-                let moved = match move_away(&disk, &to)? {
+                let moved = match places.move_away(&disk, &to)? {
                     // Moving a folder changes its `..`: it must be writable itself.
                     Err(error) if error.kind() == ErrorKind::PermissionDenied && open_up(&disk).unwrap_or(false) => {
                         fs::rename(&disk, &to)
@@ -282,10 +326,7 @@ impl SetAside<'_> {
         let entry = [path.as_bytes(), name.as_bytes(), b""].join(&0);
         let journal = folder.join("beside");
         // A rename on the other file system may be on the disk before this is: hence the barrier, in this rare case.
-        fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&journal)
+        own::open_or_make(&journal, fs::File::options().append(true))
             .and_then(|mut file| file.write_all(&entry).and_then(|()| file.sync_all()))
             .map_err(|error| failed(&journal, "written", error))?;
         let to = disk.with_file_name(name);
@@ -301,11 +342,11 @@ impl SetAside<'_> {
     pub fn finish(self, artifacts: &[Artifact], own: Own<'_>, replaced: &mut Replaced) -> Result<(), PlaceError> {
         let set = self.places.aside_folder("set", &self.step);
         if self.old.is_empty() {
-            return discard(&set);
+            return self.places.discard(&set);
         }
         let done = self.places.aside_folder("done", &self.step);
-        discard(&done)?;
-        match move_away(&set, &done)? {
+        self.places.discard(&done)?;
+        match self.places.move_away(&set, &done)? {
             // The zen folder was removed while the step ran: nothing is set aside any more.
             Err(error) if error.kind() == ErrorKind::NotFound && stat(&set)?.is_none() => return Ok(()),
             moved => moved.map_err(|error| failed(&set, "moved", error))?,
@@ -323,7 +364,7 @@ impl SetAside<'_> {
                 disposed => disposed?,
             }
         }
-        discard(&done)
+        self.places.discard(&done)
     }
 
     /// The step failed: what it left goes to `failed/<step>` in the zen folder, which is given if there was anything,
@@ -351,7 +392,7 @@ impl SetAside<'_> {
             }
             self.old.pop();
         }
-        discard(&self.places.aside_folder("set", &self.step))
+        self.places.discard(&self.places.aside_folder("set", &self.step))
     }
 }
 
@@ -367,21 +408,6 @@ impl Places<'_> {
                 let found = self.find(place)?.unwrap_or_default();
                 Ok(found.iter().map(|found| pattern.prefix().under(&found.path)).collect())
             }
-        }
-    }
-}
-
-/// Moves to a folder that is made, and made again if somebody removes the zen folder in between. What is inside is what moving met.
-fn move_away(disk: &Path, to: &Path) -> Result<io::Result<()>, PlaceError> {
-    let folder = to.parent().unwrap_or(to);
-    let mut tries = 100;
-    loop {
-        let made = fs::create_dir_all(folder);
-        let is_made = made.is_ok();
-        match made.and_then(|()| fs::rename(disk, to)) {
-            Err(error) if error.kind() == ErrorKind::NotFound && tries > 0 && stat(disk)?.is_some() => tries -= 1,
-            Err(error) if !is_made && error.kind() != ErrorKind::NotFound => return Err(failed(folder, "made", error)),
-            moved => return Ok(moved),
         }
     }
 }
@@ -430,8 +456,11 @@ fn at_depth(disk: &Path, path: &RelPath, depth: usize, olds: &mut Vec<Old>) -> R
 /// A name in a folder, and where that is.
 type Named = (Box<[u8]>, PathBuf);
 
-/// What a folder holds; nothing if it is not there.
+/// What a folder holds; nothing if it is not there, or is a link to one.
 fn list(folder: &Path) -> Result<Vec<Named>, PlaceError> {
+    if !stat(folder)?.is_some_and(|metadata| metadata.is_dir()) {
+        return Ok(Vec::new());
+    }
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
@@ -445,8 +474,4 @@ fn list(folder: &Path) -> Result<Vec<Named>, PlaceError> {
         }
     }
     Ok(names)
-}
-
-fn discard(folder: &Path) -> Result<(), PlaceError> {
-    remove_tree(folder).map_err(|error| failed(folder, "removed", error))
 }

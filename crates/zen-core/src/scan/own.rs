@@ -1,9 +1,9 @@
-//! The files that zen keeps for itself. Whatever stands in their place, nothing is read or written through a symlink, and
-//! a FIFO does not hang. Knows not what is in them.
+//! The files and folders that zen keeps for itself. Whatever stands in their place, nothing is read or written through a
+//! symlink, and a FIFO does not hang. Knows not what is in them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Opens the regular file at `path` by these options, and nothing else that has its name.
 ///
@@ -63,4 +63,37 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// As [`open`].
 pub fn append(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().append(true))
+}
+
+/// Makes the folder `below` in `base`, and the folders on the way. What has one of these names and is no folder is
+/// removed.
+///
+/// # Errors
+/// What making or removing met.
+pub fn make_folder(base: &Path, below: &Path) -> io::Result<PathBuf> {
+    let folder = base.join(below);
+    if !is_real(base, below) {
+        fs::create_dir_all(base)?;
+        let mut at = base.to_owned();
+        for name in below {
+            at.push(name);
+            if fs::symlink_metadata(&at).is_ok_and(|metadata| !metadata.is_dir()) {
+                fs::remove_file(&at)?;
+            }
+            match fs::create_dir(&at) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
+        }
+    }
+    Ok(folder)
+}
+
+/// Is there a folder `below` in `base`, with no symlink on the way?
+pub fn is_real(base: &Path, below: &Path) -> bool {
+    let mut at = base.to_owned();
+    below.iter().all(|name| {
+        at.push(name);
+        fs::symlink_metadata(&at).is_ok_and(|metadata| metadata.is_dir())
+    })
 }
