@@ -111,3 +111,22 @@ fn f31_of_two_outputs_one_that_lost_an_object_is_made_anew_with_the_other() {
         }
     }
 }
+
+#[test]
+fn f31_nothing_of_a_step_is_put_back_before_all_of_it_is_fetched() {
+    let workspace = workspace();
+    workspace.edit("Cargo.toml", "mkdir -p", "test ! -e \"$PWD/../fails\"\nmkdir -p");
+    workspace.ok(&[]);
+    let object = workspace.files_below("target/zen/v1/objects").into_iter();
+    let mut of_two = object.filter(|file| fs::read(file).is_ok_and(|bytes| bytes == b"two 1\n"));
+    let object = of_two.next().expect("the store has it");
+    fs::remove_file(&object).expect("it can be removed");
+    // Nobody sees that before it is fetched.
+    fs::write(object, "two 9\n").expect("it can be written");
+    workspace.ok(&["--set", "s.n=2"]);
+    let before = listed(&workspace);
+    fs::write(workspace.beside("fails"), "").expect("it can be written");
+    let failed = workspace.run(&[]);
+    assert_eq!(failed.why("s"), "artifact `two` is missing from the store");
+    assert_eq!((failed.outcomes().as_str(), listed(&workspace)), ("s=failed", before), "neither is of another run");
+}

@@ -22,7 +22,7 @@ use crate::event::{Event, Part, Spent};
 use crate::key;
 use crate::model::{Place, Step, StepId};
 use crate::path::RelPath;
-use crate::place::{Replaced, RestoreError};
+use crate::place::{Replaced, RestoreError, Staged};
 use crate::process::jobserver::Jobserver;
 use crate::process::{Control, Signal};
 use crate::store::Objects;
@@ -236,36 +236,22 @@ impl<'w> Work<'w> {
         say(Message::Event(Event::Spent(self.world.spent(Some(step), part, from))));
     }
 
-    /// Puts a step's outputs in place, and notes that they are zen's.
+    /// Puts a step's outputs in place, and notes that they are zen's. Nothing changes until all of them are fetched.
     pub(super) fn restore(&self, step: &Step, artifacts: &[Artifact], say: Say<'_>) -> Result<(), Stop> {
         let places = self.world.places();
+        let outputs = || step.outputs.iter().zip(artifacts);
+        let staged: Vec<Staged<'_>> = outputs()
+            .map(|(output, artifact)| {
+                let staged = places.stage(&output.place, artifact, &self.world.store);
+                staged.map_err(|error| not_restored(step, &output.name, error, say))
+            })
+            .collect::<Result<_, _>>()?;
         let mut replaced = Replaced::new(self.stamp.clone());
         let own = |path: &RelPath, node: &Node| self.world.is_own(Some(&step.display_id), path, node);
-        for (output, artifact) in step.outputs.iter().zip(artifacts) {
-            let done = places.restore(&output.place, artifact, &self.world.store, &own, &mut replaced);
+        for ((output, _), staged) in outputs().zip(&staged) {
+            let put = places.put(staged, &own, &mut replaced);
             self.say_replaced(step, &mut replaced, say);
-            match done {
-                Ok(_) => {}
-                Err(error @ RestoreError::Unreadable(..)) => {
-                    let text = format!(
-                        "output `{}` of step `{}` is made anew: {}",
-                        output.name,
-                        step.display_id,
-                        chain(&error)
-                    );
-                    let help = "let whoever uses the store read its files: a common group, and an umask of 002 or 022";
-                    say(Message::Event(Event::Warning(Diagnostic::warning(text).help(help))));
-                    return Err(Stop::Ended(Ended::Lost(output.name.clone())));
-                }
-                Err(RestoreError::Lost(_)) => return Err(Stop::Ended(Ended::Lost(output.name.clone()))),
-                Err(error) => {
-                    return Err(Stop::Failed(format!(
-                        "output `{}` cannot be put back: {}",
-                        output.name,
-                        chain(&error)
-                    )));
-                }
-            }
+            put.map_err(|error| not_restored(step, &output.name, error, say))?;
         }
         self.note(step, artifacts, say);
         Ok(())
@@ -299,6 +285,20 @@ impl<'w> Work<'w> {
                 step.display_id
             ))));
         }
+    }
+}
+
+/// What becomes of a step one of whose outputs could not be put back.
+fn not_restored(step: &Step, output: &str, error: RestoreError, say: Say<'_>) -> Stop {
+    match error {
+        RestoreError::Lost(_) => Stop::Ended(Ended::Lost(output.to_owned())),
+        RestoreError::Unreadable(..) => {
+            let text = format!("output `{output}` of step `{}` is made anew: {}", step.display_id, chain(&error));
+            let help = "let whoever uses the store read its files: a common group, and an umask of 002 or 022";
+            say(Message::Event(Event::Warning(Diagnostic::warning(text).help(help))));
+            Stop::Ended(Ended::Lost(output.to_owned()))
+        }
+        error => Stop::Failed(format!("output `{output}` cannot be put back: {}", chain(&error))),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::scan::Digests;
 
 pub use aside::SetAside;
 pub use inspect::Stated;
-pub use restore::{RestoreError, RestoreReport};
+pub use restore::{RestoreError, RestoreReport, Staged};
 
 /// Names that start so are zen's temporary files; no place holds them.
 pub const TEMPORARY: &str = ".zen-tmp-";

@@ -26,6 +26,18 @@ pub struct RestoreReport {
     pub removed: usize,
 }
 
+/// An artifact whose files wait beside its place. Dropped, they are removed.
+pub struct Staged<'a> {
+    place: &'a Place,
+    artifact: &'a Artifact,
+    /// What is in the place now.
+    found: Vec<Found>,
+    nodes: Vec<Option<Node>>,
+    /// What is not right already.
+    todo: Vec<&'a Entry>,
+    fetched: Fetched,
+}
+
 /// Why an artifact was not put back.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -64,11 +76,10 @@ pub enum RestoreError {
 }
 
 impl Places<'_> {
-    /// Makes `place` hold exactly `artifact`. What is right already is left alone, its mtime too; what changes has the
-    /// mtime of now. What is in the place besides is removed if it is zen's `own`, else moved to `replaced/`.
+    /// Makes `place` hold exactly `artifact`: [stages](Self::stage) it, then [puts](Self::put) it.
     ///
     /// # Errors
-    /// See [`RestoreError`]. If writing failed midway, the place is neither old nor new, and a further restore mends it.
+    /// See these.
     pub fn restore(
         &self,
         place: &Place,
@@ -77,28 +88,56 @@ impl Places<'_> {
         own: Own<'_>,
         replaced: &mut Replaced,
     ) -> Result<RestoreReport, RestoreError> {
+        let staged = self.stage(place, artifact, objects)?;
+        self.put(&staged, own, replaced)
+    }
+
+    /// Looks at `place`, and fetches all that it lacks to beside it. The place is as it was.
+    ///
+    /// # Errors
+    /// See [`RestoreError`].
+    pub fn stage<'a>(
+        &self,
+        place: &'a Place,
+        artifact: &'a Artifact,
+        objects: &dyn Objects,
+    ) -> Result<Staged<'a>, RestoreError> {
         self.refuse(place, artifact)?;
-        let root = place.root();
         let found = self.find(place)?.unwrap_or_default();
         let nodes: Vec<Option<Node>> =
             found.par_iter().with_min_len(FEW).map(|found| self.node(found)).collect::<Result<_, _>>()?;
-        let wanted: BTreeMap<&RelPath, &Node> = artifact.entries.iter().map(|e| (&e.path, &e.node)).collect();
         let present: BTreeMap<&RelPath, Option<&Node>> =
             found.iter().zip(&nodes).map(|(found, node)| (&found.path, node.as_ref())).collect();
         let is_right = |entry: &Entry| present.get(&entry.path) == Some(&Some(&entry.node));
         let todo: Vec<&Entry> = artifact.entries.iter().filter(|entry| !is_right(entry)).collect();
         for entry in &todo {
             if matches!(place, Place::Glob(_)) {
-                self.check_parents(&root.under(&entry.path))?;
+                self.check_parents(&place.root().under(&entry.path))?;
             }
         }
         if !todo.is_empty() {
             self.refuse_doubles(place, artifact)?;
         }
-        let staged = self.fetch(place, &todo, objects)?;
+        let fetched = self.fetch(place, &todo, objects)?;
+        Ok(Staged { place, artifact, found, nodes, todo, fetched })
+    }
 
+    /// Makes the place hold exactly what is staged. What is right already is left alone, its mtime too; what changes has
+    /// the mtime of now. What is in the place besides is removed if it is zen's `own`, else moved to `replaced/`.
+    ///
+    /// # Errors
+    /// What writing met: then the place is neither old nor new, and a further restore mends it.
+    pub fn put(
+        &self,
+        staged: &Staged<'_>,
+        own: Own<'_>,
+        replaced: &mut Replaced,
+    ) -> Result<RestoreReport, RestoreError> {
+        let Staged { place, artifact, found, nodes, todo, fetched } = staged;
+        let root = place.root();
+        let wanted: BTreeMap<&RelPath, &Node> = artifact.entries.iter().map(|e| (&e.path, &e.node)).collect();
         let mut report = RestoreReport { kept: artifact.entries.len() - todo.len(), ..RestoreReport::default() };
-        for (found, node) in found.iter().zip(&nodes).rev() {
+        for (found, node) in found.iter().zip(nodes).rev() {
             let wants = wanted.get(&found.path).copied();
             if stays(found, node.as_ref(), wants) {
                 continue;
@@ -117,10 +156,10 @@ impl Places<'_> {
         }
         // Links last: nothing that follows is then written through one.
         let (links, others): (Vec<&Entry>, Vec<&Entry>) =
-            todo.into_iter().partition(|entry| matches!(entry.node, Node::Link { .. }));
+            todo.iter().copied().partition(|entry| matches!(entry.node, Node::Link { .. }));
         for entry in others.into_iter().chain(links) {
             let disk = self.disk(&root.under(&entry.path));
-            put(entry, &disk, &staged, matches!(place, Place::Glob(_)))
+            put(entry, &disk, fetched, matches!(place, Place::Glob(_)))
                 .map_err(|error| failed(&disk, "written", error))?;
             report.written += 1;
         }
@@ -249,7 +288,7 @@ impl Places<'_> {
     }
 
     /// Fetches all files of `todo`, beside where they will lie.
-    fn fetch(&self, place: &Place, todo: &[&Entry], objects: &dyn Objects) -> Result<Staged, RestoreError> {
+    fn fetch(&self, place: &Place, todo: &[&Entry], objects: &dyn Objects) -> Result<Fetched, RestoreError> {
         let files: Vec<_> = todo
             .iter()
             .filter_map(|entry| match entry.node {
@@ -258,7 +297,7 @@ impl Places<'_> {
             })
             .collect();
         if files.is_empty() {
-            return Ok(Staged::default());
+            return Ok(Fetched::default());
         }
         let beside = &self.beside(place);
         let fetch = |(_, digest, size, executable): &(&RelPath, Digest, u64, bool), to: &Path| {
@@ -283,7 +322,7 @@ impl Places<'_> {
                 })
             });
             return match (made, miss) {
-                (Ok(made), _) => Ok(Staged::One(file.0.clone(), made.into_temp_path())),
+                (Ok(made), _) => Ok(Fetched::One(file.0.clone(), made.into_temp_path())),
                 (Err(_), Some(miss)) => Err(miss),
                 (Err(error), None) => Err(failed(beside, "written to", error).into()),
             };
@@ -298,7 +337,7 @@ impl Places<'_> {
         })?;
         let staged =
             files.iter().enumerate().map(|(at, (path, ..))| ((*path).clone(), folder.path().join(at.to_string())));
-        Ok(Staged::Many { files: staged.collect(), _folder: folder })
+        Ok(Fetched::Many { files: staged.collect(), _folder: folder })
     }
 }
 
@@ -315,7 +354,7 @@ fn missed(error: FetchError) -> Result<std::io::Error, RestoreError> {
 
 /// Files that wait for their rename. Dropped, they are removed.
 #[derive(Default)]
-enum Staged {
+enum Fetched {
     #[default]
     None,
     One(RelPath, tempfile::TempPath),
@@ -325,7 +364,7 @@ enum Staged {
     },
 }
 
-impl Staged {
+impl Fetched {
     /// Where the file for `path` waits.
     fn file(&self, path: &RelPath) -> Option<&Path> {
         match self {
@@ -344,14 +383,14 @@ fn stays(found: &Found, node: Option<&Node>, wants: Option<&Node>) -> bool {
     }
 }
 
-fn put(entry: &Entry, disk: &Path, staged: &Staged, makes_folders: bool) -> std::io::Result<()> {
+fn put(entry: &Entry, disk: &Path, fetched: &Fetched, makes_folders: bool) -> std::io::Result<()> {
     if makes_folders && let Some(folder) = disk.parent() {
         fs::create_dir_all(folder)?;
     }
     match &entry.node {
         Node::Folder => fs::create_dir(disk),
         Node::Link { target } => symlink(&bytes_path(target), disk),
-        Node::File { .. } => match staged.file(&entry.path) {
+        Node::File { .. } => match fetched.file(&entry.path) {
             Some(from) => fs::rename(from, disk),
             None => Err(std::io::ErrorKind::NotFound.into()),
         },
