@@ -197,3 +197,65 @@ fn f_41_damaged_bytes_are_never_restored() {
     assert_eq!(workspace.ok(&[]).finished("make")["outcome"], "ran");
     assert_right(&workspace, "a damaged object");
 }
+
+/// What a power cut may leave of a file that was not synced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Left {
+    Whole,
+    Empty,
+    Zeros,
+    Nothing,
+}
+
+impl Left {
+    const ALL: [Self; 4] = [Self::Whole, Self::Empty, Self::Zeros, Self::Nothing];
+
+    /// The file system may have its time as well, so nothing but size and bytes tells.
+    fn of(self, path: &Path) {
+        let metadata = fs::metadata(path).expect("it is there");
+        let write = |bytes: &[u8]| {
+            let permissions = metadata.permissions();
+            make_writable(path);
+            fs::write(path, bytes).expect("it can be written");
+            let file = fs::File::options().append(true).open(path).expect("it can be opened");
+            file.set_modified(metadata.modified().expect("it has a time")).expect("the time can be set");
+            fs::set_permissions(path, permissions).expect("the mode can be set");
+        };
+        match self {
+            Self::Whole => {}
+            Self::Empty => write(b""),
+            Self::Zeros => write(&vec![0; usize::try_from(metadata.len()).expect("it is small")]),
+            Self::Nothing => fs::remove_file(path).expect("it is there"),
+        }
+    }
+}
+
+#[test]
+fn f2_an_output_and_its_object_that_were_both_not_synced_are_never_fresh() {
+    for output in ["file.txt", "tree/sub/copy.txt", "tree/tool", USED] {
+        for (of_output, of_object) in Left::ALL.into_iter().flat_map(|one| Left::ALL.map(|other| (one, other))) {
+            let how = format!("{output} is {of_output:?}, its object {of_object:?}");
+            let workspace = pipeline();
+            workspace.ok(&[]);
+            let path = workspace.path(output);
+            let digest = zen_core::digest::Digest::of(&fs::read(&path).expect("it is there")).to_string();
+            let object = workspace.path("target/zen/v1/objects").join(&digest[..2]).join(&digest);
+            of_object.of(&object);
+            of_output.of(&path);
+            let step = if output == USED { "use" } else { "make" };
+            let expected = match (of_output, of_object) {
+                (Left::Whole, _) => "fresh",
+                (_, Left::Whole) => "restored",
+                _ => "ran",
+            };
+            let next = workspace.ok(&[]);
+            assert_eq!(next.finished(step)["outcome"], expected, "{how}: {}", next.stderr);
+            assert_right(&workspace, &how);
+            assert_eq!(workspace.ok(&[]).outcomes(), "check=fresh make=fresh use=fresh", "{how}");
+            // Nobody believes the object later either.
+            fs::remove_file(&path).expect("it is there");
+            workspace.ok(&[]);
+            assert_right(&workspace, &how);
+        }
+    }
+}
