@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::attempt::Attempt;
-use super::job::{End, Ended};
+use super::job::{End, Ended, Message};
 use super::recording::Unrecorded;
 use super::run::millis;
 use super::session::Settled;
@@ -14,7 +14,7 @@ use crate::artifact::{Artifact, Key, Node, Piece, Production, Record, RunId};
 use crate::diag::Diagnostic;
 use crate::digest::Digest;
 use crate::event::Event;
-use crate::model::Step;
+use crate::model::{Model, Step, StepId};
 use crate::store::Objects;
 use crate::store::local::LocalStore;
 
@@ -39,7 +39,7 @@ impl Attempt<'_, '_> {
                 (settled, Some(unrecorded))
             }
             Err(why) => {
-                self.event(why.event(self.step));
+                (self.say)(Message::Unkept { step: self.job.step, why });
                 (settled, None)
             }
         }
@@ -98,30 +98,62 @@ pub(super) struct Unkept {
     why: String,
     /// What to do about it.
     help: Option<String>,
+    /// It may well be so with every other step.
+    is_of_store: bool,
+}
+
+/// The steps of a run that are not recorded. What is wrong with the store is told once.
+#[derive(Debug, Default)]
+pub(super) struct AllUnkept {
+    is_store_told: bool,
+    untold: Vec<StepId>,
+}
+
+impl AllUnkept {
+    /// What is to be told of this one at once.
+    pub(super) fn add(&mut self, model: &Model, step: StepId, why: Unkept) -> Option<Event> {
+        if why.is_of_store && std::mem::replace(&mut self.is_store_told, true) {
+            self.untold.push(step);
+            return None;
+        }
+        Some(why.event(model.step(step)))
+    }
+
+    /// What is to be told of all the others at the end.
+    pub(super) fn rest(self, model: &Model) -> Option<Event> {
+        const NAMED: usize = 5;
+        let named = |step: &StepId| format!("`{}`", model.step(*step).display_id);
+        let mut names: Vec<String> = self.untold.iter().take(NAMED).map(named).collect();
+        match self.untold.len() {
+            0 => return None,
+            count if count > NAMED => names.push(format!("{} more", count - NAMED)),
+            _ => {}
+        }
+        let text = format!("not recorded either, because of the store: {}", names.join(", "));
+        Some(Event::Warning(Diagnostic::warning(text).note("their outputs are in place; they run again next time")))
+    }
 }
 
 impl Unkept {
     /// Something about the step itself.
     pub(super) fn because(why: impl Into<String>) -> Self {
-        Self { why: why.into(), help: None }
+        Self { why: why.into(), help: None, is_of_store: false }
     }
 
     /// The store did not take `what`.
     pub(super) fn by_store(store: &LocalStore, what: &str, error: &io::Error) -> Self {
-        let help = match error.kind() {
+        let dir = store.dir().display();
+        let (help, is_of_store) = match error.kind() {
             // It says itself what is wrong with what was to be stored.
             io::ErrorKind::InvalidData => return Self::because(error.to_string()),
             // Not the store's doing.
-            io::ErrorKind::ResourceBusy => "does a process of the step still run?".to_owned(),
-            _ => {
-                format!("see that the store in `{}` can be written, and that its disk has space", store.dir().display())
-            }
+            io::ErrorKind::ResourceBusy => ("does a process of the step still run?".to_owned(), false),
+            _ => (format!("see that the store in `{dir}` can be written, and that its disk has space"), true),
         };
-        Self { why: format!("{what} could not be stored: {error}"), help: Some(help) }
+        Self { why: format!("{what} could not be stored: {error}"), help: Some(help), is_of_store }
     }
 
-    /// What is said of the step.
-    pub(super) fn event(self, step: &Step) -> Event {
+    fn event(self, step: &Step) -> Event {
         let warning = Diagnostic::warning(format!("step `{}` is not recorded: {}", step.display_id, self.why))
             .note("its outputs are in place; it runs again next time");
         Event::Warning(self.help.into_iter().fold(warning, Diagnostic::help))

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
+use super::commit::Unkept;
 use super::context::Contexts;
 use super::observe::{Stamps, View};
 use super::recording::Unrecorded;
@@ -37,6 +38,8 @@ pub(super) enum Message {
     TakeTerminal { step: StepId, ready: Sender<()> },
     /// Cargo has built: the pool is free, though the step goes on.
     LeavePool { step: StepId, pool: String },
+    /// A step that succeeded is not recorded.
+    Unkept { step: StepId, why: Unkept },
     /// The outputs of a step that was merely needed are in place now.
     PutBack(StepId),
     /// A key that another process held is free; `None`: it cannot be locked, or is not needed any more.

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
+use super::commit::{AllUnkept, Unkept};
 use super::history::{StepEntry, StepOutcome};
 use super::job::{Ended, Message, Work};
 use super::recording::Recording;
@@ -61,6 +62,7 @@ pub(super) struct Loop<'r, 'w> {
     kill_at: Option<Instant>,
     /// Steps whose key another process holds: a thread waits for each.
     waiting: BTreeSet<StepId>,
+    unkept: AllUnkept,
     failed_late: bool,
     ran_something: bool,
     /// For hooks, if there are any: the steps in the order in which they ended.
@@ -122,6 +124,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             stopped: None,
             kill_at: None,
             waiting: BTreeSet::new(),
+            unkept: AllUnkept::default(),
             failed_late: false,
             ran_something: false,
             ended: hooks::any(world).then(Vec::new),
@@ -287,6 +290,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                 let _ = ready.send(());
             }
             Message::LeavePool { step, pool } => self.schedule.leave_pool(step, &pool),
+            Message::Unkept { step, why } => self.not_recorded(step, why),
             Message::PutBack(step) => self.put_back(step),
             Message::KeyLocked { step, guard } => {
                 self.waiting.remove(&step);
@@ -511,8 +515,17 @@ impl<'r, 'w> Loop<'r, 'w> {
         self.listener.event(&Event::Finished(Box::new(finished)));
     }
 
+    fn not_recorded(&mut self, step: StepId, why: Unkept) {
+        if let Some(event) = self.unkept.add(&self.world.definitions.model, step, why) {
+            self.listener.event(&event);
+        }
+    }
+
     /// What is left to say when nothing runs any more.
     pub(super) fn finish(mut self) -> Left {
+        if let Some(event) = std::mem::take(&mut self.unkept).rest(&self.world.definitions.model) {
+            self.listener.event(&event);
+        }
         for step in std::mem::take(&mut self.open) {
             self.end_cached(step, Outcome::Fresh);
         }

@@ -88,8 +88,7 @@ impl<'w> Loop<'_, 'w> {
                 }
                 (Ok(_), _) => {}
                 (Err(error), _) => {
-                    let unkept = Unkept::by_store(&self.world.store, "its record", &error);
-                    self.listener.event(&unkept.event(self.world.definitions.model.step(step)));
+                    self.not_recorded(step, Unkept::by_store(&self.world.store, "its record", &error));
                 }
             }
         }
