@@ -69,9 +69,8 @@ fn fail(case: &Case, stage: &Stage, length: Length, trace: &std::path::Path, pro
     let Case { deed, calls, error } = case;
     let mut nth = 1;
     loop {
-        stage.prepare(deed)?;
-        let injection = Injection::Error(calls, error, nth);
-        let (output, seen) = strace::run(&stage.command(deed.disturbed), trace, Some(injection))?;
+        let (prepare, injection) = (|| stage.prepare(deed), Injection::Error(calls, error, nth));
+        let (output, seen) = strace::run(prepare, &stage.command(deed.disturbed), trace, Some(injection))?;
         if seen.injected == 0 {
             return Ok(());
         }

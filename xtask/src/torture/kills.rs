@@ -26,8 +26,8 @@ pub(crate) fn run(sweep: &Sweep) -> io::Result<Found> {
             let stage = sweep.stage(0)?;
             // As each of the others will find it: a copy.
             stage.prepare(deed)?;
-            stage.prepare(deed)?;
-            let (output, trace) = strace::run(&stage.command(deed.disturbed), &sweep.trace(0), None)?;
+            let prepare = || stage.prepare(deed);
+            let (output, trace) = strace::run(prepare, &stage.command(deed.disturbed), &sweep.trace(0), None)?;
             if !output.status.success() {
                 return Err(refusal(deed.disturbed, &output));
             }
@@ -70,8 +70,8 @@ fn kill(
     trace: &Path,
     progress: &Progress,
 ) -> io::Result<Option<usize>> {
-    stage.prepare(deed)?;
-    let (output, seen) = strace::run(&stage.command(deed.disturbed), trace, Some(Injection::Kill(target)))?;
+    let (prepare, kill) = (|| stage.prepare(deed), Injection::Kill(target));
+    let (output, seen) = strace::run(prepare, &stage.command(deed.disturbed), trace, Some(kill))?;
     // With a path, nothing else was seen, and it cannot have been another call.
     let state = if target.path.is_some() { wanted } else { seen.changes(&stage.root).len() };
     let what = format!("{}, killed after {state} changes ({target:?})", deed.name);

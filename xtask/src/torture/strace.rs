@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 /// Seconds after which a command hangs.
 const PATIENCE: &str = "120";
+/// So often it is tried if strace itself fails.
+const TRIES: usize = 3;
 
 /// What is put in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +58,31 @@ pub(crate) fn require() -> io::Result<()> {
     }
 }
 
-/// Runs the command, seen or disturbed. It hangs if it takes longer than two minutes; then it was killed by `timeout`,
-/// which exits with 137.
+/// Prepares, and runs the command, seen or disturbed. It hangs if it takes longer than two minutes; then it was killed by
+/// `timeout`, which exits with 137.
 ///
 /// # Errors
-/// That strace did not start, or what the disk says.
-pub(crate) fn run(command: &Command, into: &Path, injection: Option<Injection>) -> io::Result<(Output, Trace)> {
+/// That strace did not start, or fails again and again, or what the disk says.
+pub(crate) fn run(
+    prepare: impl Fn() -> io::Result<()>,
+    command: &Command,
+    into: &Path,
+    injection: Option<Injection<'_>>,
+) -> io::Result<(Output, Trace)> {
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        prepare()?;
+        let (output, trace) = run_once(command, into, injection)?;
+        said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // It cannot always follow what is stopped and killed at the same time (`ptrace(PTRACE_LISTEN…): …`).
+        if !said.lines().any(|line| line.starts_with("strace: ")) {
+            return Ok((output, trace));
+        }
+    }
+    Err(io::Error::other(format!("strace failed {TRIES} times: {said}")))
+}
+
+fn run_once(command: &Command, into: &Path, injection: Option<Injection<'_>>) -> io::Result<(Output, Trace)> {
     let folder = command.get_current_dir().expect("it has a folder");
     let mut traced = Command::new("timeout");
     traced.args(["--signal=KILL", PATIENCE, "strace", "-f", "-qq", "-y", "-o"]).arg(into);
