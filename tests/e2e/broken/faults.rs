@@ -17,7 +17,7 @@ pub(super) const EOPNOTSUPP: i32 = 95;
 pub(super) const EDQUOT: i32 = 122;
 
 /// The calls that FAULT_CALLS lists fail with FAULT_ERROR on paths that hold FAULT_AT, from the one on whose number is
-/// FAULT_FROM; where that error is 0, the process is killed.
+/// FAULT_FROM, or with FAULT_ONCE that one alone; where that error is 0, the process is killed.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,7 +38,10 @@ static int fails(const char *call, const char *path) {
     const char *calls = getenv("FAULT_CALLS"), *at = getenv("FAULT_AT"), *error = getenv("FAULT_ERROR");
     if (!calls || !at || !error || !strstr(calls, call) || !strstr(path, at)) return 0;
     const char *from = getenv("FAULT_FROM");
-    if (from && __atomic_fetch_add(&count, 1, __ATOMIC_SEQ_CST) < atoi(from)) return 0;
+    if (from) {
+        int number = __atomic_fetch_add(&count, 1, __ATOMIC_SEQ_CST);
+        if (number < atoi(from) || (getenv("FAULT_ONCE") && number > atoi(from))) return 0;
+    }
     errno = atoi(error);
     if (!errno) kill(getpid(), SIGKILL);
     return 1;
@@ -75,6 +78,18 @@ int rename(const char *from, const char *to) {
 int unlink(const char *path) {
     if (fails("unlink", path)) return -1;
     return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int unlinkat(int folder, const char *path, int flags) {
+    char link[64], whole[8192] = "";
+    if (folder != AT_FDCWD && path[0] != '/') {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+        ssize_t length = readlink(link, whole, sizeof whole - 4100);
+        if (length > 0) strcpy(whole + length, "/");
+    }
+    strncat(whole, path, 4096);
+    if (fails((flags & AT_REMOVEDIR) ? "rmdir" : "unlink", whole)) return -1;
+    return (int)syscall(SYS_unlinkat, folder, path, flags);
 }
 
 int rmdir(const char *path) {
@@ -120,7 +135,7 @@ fn shim() -> PathBuf {
 
 /// A run of zen that gets no thread after the first `from`.
 pub(super) fn run_with_threads(workspace: &Workspace, from: u32, args: &[&str]) -> Outcome {
-    faulty(workspace, ("clone", "", EAGAIN), from, args)
+    Outcome::of(faulty(workspace, ("clone", "", EAGAIN), from, args).output().expect("cargo-zen starts"))
 }
 
 /// A run of zen in which each of `calls` on a path that holds `at` fails with `error`.
@@ -128,18 +143,24 @@ pub(super) fn run(workspace: &Workspace, fault: (&str, &str, i32), args: &[&str]
     run_from(workspace, fault, 0, args)
 }
 
+/// As [`run_from`], but the one call alone fails.
+pub(super) fn run_once(workspace: &Workspace, fault: (&str, &str, i32), from: u32, args: &[&str]) -> Outcome {
+    let mut command = faulty(workspace, fault, from, args);
+    Outcome::of(command.env("FAULT_ONCE", "1").output().expect("cargo-zen starts"))
+}
+
 /// As [`run`], but for the first `from` such calls. With the error 0 the run is killed there.
 pub(super) fn run_from(workspace: &Workspace, fault: (&str, &str, i32), from: u32, args: &[&str]) -> Outcome {
-    let outcome = faulty(workspace, fault, from, args);
+    let outcome = Outcome::of(faulty(workspace, fault, from, args).output().expect("cargo-zen starts"));
     assert!(!outcome.stderr.contains("panicked"), "{fault:?}: {}", outcome.stderr);
     outcome
 }
 
-fn faulty(workspace: &Workspace, (calls, at, error): (&str, &str, i32), from: u32, args: &[&str]) -> Outcome {
+fn faulty(workspace: &Workspace, (calls, at, error): (&str, &str, i32), from: u32, args: &[&str]) -> Command {
     let mut command = workspace.command(&[&["run", "--message-format", "json"], args].concat());
     command.env("LD_PRELOAD", shim()).env("FAULT_CALLS", calls).env("FAULT_AT", at);
     command.env("FAULT_ERROR", error.to_string()).env("FAULT_FROM", from.to_string());
-    Outcome::of(command.output().expect("cargo-zen starts"))
+    command
 }
 
 #[test]

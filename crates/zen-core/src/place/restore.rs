@@ -322,21 +322,25 @@ impl Places<'_> {
                 })
             });
             return match (made, miss) {
-                (Ok(made), _) => Ok(Fetched::One(file.0.clone(), made.into_temp_path())),
+                (Ok(made), _) => {
+                    let path = made.into_temp_path().keep();
+                    let path = path.map_err(|error| failed(beside, "written to", error.error))?;
+                    Ok(Fetched::One(file.0.clone(), Waiting(path)))
+                }
                 (Err(_), Some(miss)) => Err(miss),
                 (Err(error), None) => Err(failed(beside, "written to", error).into()),
             };
         }
         let folder = temporary.tempdir_in(beside).map_err(|error| failed(beside, "written to", error))?;
+        let folder = Waiting(folder.keep());
         files.par_iter().with_min_len(FEW).enumerate().try_for_each(|(at, file)| {
-            let to = folder.path().join(at.to_string());
+            let to = folder.0.join(at.to_string());
             fetch(file, &to).map_err(|error| match missed(error) {
                 Ok(error) => failed(&to, "written", error).into(),
                 Err(miss) => miss,
             })
         })?;
-        let staged =
-            files.iter().enumerate().map(|(at, (path, ..))| ((*path).clone(), folder.path().join(at.to_string())));
+        let staged = files.iter().enumerate().map(|(at, (path, ..))| ((*path).clone(), folder.0.join(at.to_string())));
         Ok(Fetched::Many { files: staged.collect(), _folder: folder })
     }
 }
@@ -357,18 +361,27 @@ fn missed(error: FetchError) -> Result<std::io::Error, RestoreError> {
 enum Fetched {
     #[default]
     None,
-    One(RelPath, tempfile::TempPath),
+    One(RelPath, Waiting),
     Many {
         files: BTreeMap<RelPath, PathBuf>,
-        _folder: tempfile::TempDir,
+        _folder: Waiting,
     },
+}
+
+/// A file, or a folder of files, that is gone when this is dropped. Nobody would remove it later: so it is tried twice.
+struct Waiting(PathBuf);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _ = remove_tree(&self.0).or_else(|_| remove_tree(&self.0));
+    }
 }
 
 impl Fetched {
     /// Where the file for `path` waits.
     fn file(&self, path: &RelPath) -> Option<&Path> {
         match self {
-            Self::One(of, file) if of == path => Some(file),
+            Self::One(of, file) if of == path => Some(&file.0),
             Self::None | Self::One(..) => None,
             Self::Many { files, .. } => files.get(path).map(PathBuf::as_path),
         }
