@@ -283,7 +283,7 @@ fn is_too_much(glob: &str) -> bool {
 }
 
 fn parse(glob: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build()
+    GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).empty_alternates(true).build()
 }
 
 fn is_wild(part: &str) -> bool {
@@ -410,6 +410,13 @@ mod tests {
         assert!(Pattern::new(&RelPath::root(), &"?".repeat(1 << 20)).is_err());
         assert!(matches(&format!("{}a{}", "{".repeat(32), "}".repeat(32)), "a"));
         assert!(matches(&"?".repeat(4096), &"x".repeat(4096)));
+    }
+
+    #[test]
+    fn nothing_is_a_choice_as_well() {
+        assert!(matches("src/lib{,_test}.rs", "src/lib.rs") && matches("src/lib{,_test}.rs", "src/lib_test.rs"));
+        assert!(matches("{a,b,}b", "b") && matches("{a,b,}b", "ab") && !matches("{a,b,}b", "a"));
+        assert!(matches("x{,/sub}/*.c", "x/a.c") && matches("x{,/sub}/*.c", "x/sub/a.c"));
     }
 
     #[test]
