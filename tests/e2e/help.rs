@@ -25,6 +25,7 @@ fn of_zen() {
       status     Show what would run, and why
       explain    Show what a step's key is made of, and what changed
       list       List pipelines and their steps
+      graph      Draw the steps and what stands between them, with the state of each
       logs       Show the captured output of a step
       artifacts  Show and export what steps made, by name and version
       clean      Remove cached results

@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// List pipelines and their steps
     List(List),
+    /// Draw the steps and what stands between them, with the state of each
+    Graph(Graph),
     /// Show the captured output of a step
     Logs(Logs),
     /// Show and export what steps made, by name and version
@@ -216,6 +218,38 @@ pub(crate) struct List {
     /// Pipelines to list [default: all]
     #[arg(value_name = "PIPELINE")]
     pub(crate) names: Vec<String>,
+}
+
+/// `cargo zen graph`
+#[derive(Debug, Args)]
+pub(crate) struct Graph {
+    /// What to draw.
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How to draw it [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<GraphFormat>,
+    /// Draw what steps make, too
+    #[arg(long)]
+    pub(crate) artifacts: bool,
+    /// Draw the files that steps read, too
+    #[arg(long)]
+    pub(crate) files: bool,
+}
+
+/// `--format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// For a terminal.
+    Text,
+    /// For Graphviz.
+    Dot,
+    /// For Markdown on GitHub.
+    Mermaid,
+    /// A picture.
+    Svg,
+    /// For programs.
+    Json,
 }
 
 /// `cargo zen logs`

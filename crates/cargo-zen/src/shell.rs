@@ -92,6 +92,11 @@ impl Shell {
         AutoStream::new(std::io::stdout(), choice)
     }
 
+    /// Columns of standard output; of what is no terminal, as many as anybody may want.
+    pub(crate) fn width(&self) -> usize {
+        terminal_size::terminal_size_of(std::io::stdout()).map_or(usize::MAX, |(width, _)| width.0.into())
+    }
+
     /// `   Finished training: …`, not with `--quiet`.
     pub(crate) fn status(&mut self, verb: Verb, message: &str) {
         if self.verbosity > Verbosity::Quiet {

@@ -1,0 +1,50 @@
+//! `cargo zen graph`: the DAG with the state of each step, as text, as a picture, for other programs.
+
+mod dag;
+mod dot;
+mod json;
+mod mermaid;
+mod svg;
+mod text;
+
+use zen_core::engine::Session;
+use zen_core::store::local::Access;
+
+use self::dag::{Dag, Shown};
+use crate::exit::ExitCode;
+use crate::flags::{self, Global, GraphFormat, MessageFormat};
+use crate::load::{Loaded, report, show};
+use crate::run::{Prepared, put};
+use crate::shell::Shell;
+use crate::words::Names;
+
+/// `cargo zen graph`
+pub(crate) fn graph(global: &Global, flags: &flags::Graph, shell: &mut Shell) -> ExitCode {
+    let prepared = match Prepared::new(global, &flags.selection, None, shell) {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    let Loaded { project, definitions, .. } = &prepared.loaded;
+    let opened = Session::open(project, definitions, &prepared.selection, &prepared.options, Access::Read);
+    let mut session = match opened {
+        Ok(session) => session,
+        Err(error) => return report(shell, &error, prepared.loaded.sources()),
+    };
+    show(shell, session.warnings(), prepared.loaded.sources());
+    let plan = session.plan();
+    if let Err(error) = session.save() {
+        shell.warning(&format!("the stat cache cannot be written ({error}): files are read again next time"));
+    }
+    let order: Vec<_> = plan.iter().map(|step| step.step).collect();
+    let names = Names::new(&definitions.model, &order);
+    let dag = Dag::new(definitions, &plan, &names, Shown { artifacts: flags.artifacts, files: flags.files });
+    let drawn = match flags.format.unwrap_or(GraphFormat::Text) {
+        _ if global.message_format == MessageFormat::Json => json::draw(&dag),
+        GraphFormat::Text => text::draw(&dag, shell.width()),
+        GraphFormat::Dot => dot::draw(&dag),
+        GraphFormat::Mermaid => mermaid::draw(&dag),
+        GraphFormat::Svg => svg::draw(&dag),
+        GraphFormat::Json => json::draw(&dag),
+    };
+    put(shell.stdout(), drawn.as_bytes(), shell)
+}
