@@ -230,28 +230,41 @@ fn class(inner: &[u8]) -> Option<Part> {
     Some(Part::Class(negated, ranges))
 }
 
+/// Which ends of `names` the components mean, from the last one on: each step is a row of a table.
 fn is_match(components: &[Option<Vec<Part>>], names: &[&[u8]]) -> bool {
-    match (components, names) {
-        ([], names) => names.is_empty(),
-        // At the end it means what lies below, not the folder itself.
-        ([None], names) => !names.is_empty(),
-        ([None, rest @ ..], names) => (0..=names.len()).any(|skipped| is_match(rest, &names[skipped..])),
-        ([Some(parts), rest @ ..], [name, names @ ..]) => is_name(parts, name) && is_match(rest, names),
-        ([Some(_), ..], []) => false,
+    let count = names.len();
+    // Does what follows mean the names from here on?
+    let mut means: Vec<bool> = (0..=count).map(|at| at == count).collect();
+    for (nth, component) in components.iter().enumerate().rev() {
+        let is_last = nth + 1 == components.len();
+        means = (0..=count)
+            .map(|at| match component {
+                // At the end it means what lies below, not the folder itself.
+                None if is_last => at < count,
+                None => means[at..].contains(&true),
+                Some(parts) => at < count && means[at + 1] && is_name(parts, names[at]),
+            })
+            .collect();
     }
+    means[0]
 }
 
 fn is_name(parts: &[Part], name: &[u8]) -> bool {
-    let Some((part, rest)) = parts.split_first() else { return name.is_empty() };
-    if *part == Part::Many {
-        return (0..=name.len()).any(|taken| is_name(rest, &name[taken..]));
+    let count = name.len();
+    let mut means: Vec<bool> = (0..=count).map(|at| at == count).collect();
+    for part in parts.iter().rev() {
+        let fits = |byte: &u8| match part {
+            Part::Literal(literal) => literal == byte,
+            Part::One => true,
+            Part::Class(negated, ranges) => ranges.iter().any(|(low, high)| low <= byte && byte <= high) != *negated,
+            Part::Many => false,
+        };
+        means = (0..=count)
+            .map(|at| match part {
+                Part::Many => means[at..].contains(&true),
+                _ => at < count && fits(&name[at]) && means[at + 1],
+            })
+            .collect();
     }
-    let Some((byte, after)) = name.split_first() else { return false };
-    let fits = match part {
-        Part::Literal(literal) => literal == byte,
-        Part::One => true,
-        Part::Class(negated, ranges) => ranges.iter().any(|(low, high)| low <= byte && byte <= high) != *negated,
-        Part::Many => return false,
-    };
-    fits && is_name(rest, after)
+    means[0]
 }

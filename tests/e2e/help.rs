@@ -26,6 +26,7 @@ fn of_zen() {
       explain    Show what a step's key is made of, and what changed
       list       List pipelines and their steps
       graph      Draw the steps and what stands between them, with the state of each
+      runs       Show earlier runs: what ran and why, parameters and metrics
       logs       Show the captured output of a step
       artifacts  Show and export what steps made, by name and version
       clean      Remove cached results

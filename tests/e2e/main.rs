@@ -46,6 +46,7 @@ mod random_dag;
 mod readme;
 mod reuse;
 mod running;
+mod runs;
 mod secrets;
 mod selection;
 mod sharing;

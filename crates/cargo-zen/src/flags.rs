@@ -89,6 +89,8 @@ pub(crate) enum Command {
     List(List),
     /// Draw the steps and what stands between them, with the state of each
     Graph(Graph),
+    /// Show earlier runs: what ran and why, parameters and metrics
+    Runs(Runs),
     /// Show the captured output of a step
     Logs(Logs),
     /// Show and export what steps made, by name and version
@@ -250,6 +252,37 @@ pub(crate) enum GraphFormat {
     Svg,
     /// For programs.
     Json,
+}
+
+/// `cargo zen runs`
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    /// Which of them [default: all, in a line each]
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+    /// How many, counted from the last [default: 20]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// Which runs. RUN is a number, `last`, or `last~2` for two before that.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Show one run: its steps, their parameters and metrics
+    Show {
+        /// The run
+        #[arg(value_name = "RUN", default_value = "last")]
+        run: String,
+    },
+    /// Show what is different in a second run
+    Diff {
+        /// The first
+        #[arg(value_name = "RUN", default_value = "last~1")]
+        a: String,
+        /// The second
+        #[arg(value_name = "RUN", default_value = "last")]
+        b: String,
+    },
 }
 
 /// `cargo zen logs`

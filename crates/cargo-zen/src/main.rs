@@ -14,6 +14,7 @@ mod load;
 mod logs;
 mod progress;
 mod run;
+mod runs;
 mod shell;
 mod tame;
 mod timings;
@@ -67,6 +68,7 @@ fn command_line() -> ExitCode {
         Command::Explain(explain) => explain::explain(&cli.global, explain, &mut shell),
         Command::List(list) => list::list(&cli.global, list, &mut shell),
         Command::Graph(graph) => graph::graph(&cli.global, graph, &mut shell),
+        Command::Runs(runs) => runs::runs(&cli.global, runs, &mut shell),
         Command::Logs(logs) => logs::logs(&cli.global, logs, &mut shell),
         Command::Artifacts(artifacts) => artifacts::artifacts(&cli.global, artifacts, &mut shell),
         Command::Clean(clean) => clean::clean(&cli.global, clean, &mut shell),
@@ -76,7 +78,7 @@ fn command_line() -> ExitCode {
 }
 
 /// Commands that are to come.
-const NOT_YET: [&str; 6] = ["audit", "completions", "init", "report", "runs", "schema"];
+const NOT_YET: [&str; 5] = ["audit", "completions", "init", "report", "schema"];
 
 /// `cargo zen run` starts `cargo-zen zen run`.
 fn without_subcommand_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {

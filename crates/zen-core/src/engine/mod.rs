@@ -23,6 +23,7 @@ mod ledger;
 mod locks;
 mod looping;
 mod observe;
+pub mod past;
 mod recording;
 mod run;
 mod session;

@@ -1,0 +1,172 @@
+//! What is known of a run of the past besides its entry in history: parameters and metrics, from the store as far as it
+//! still has them. Runs nothing, and decides nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::history::{History, RunEntry, StepEntry, StepOutcome};
+use super::settle::explanation_of;
+use super::{Definitions, EngineError, Project};
+use crate::artifact::{Node, Record};
+use crate::key::{Change, Component, diff};
+use crate::model::Step;
+use crate::store::Objects;
+use crate::store::local::{Access, LocalStore};
+
+/// A file of metrics is no larger.
+const LARGEST: u64 = 1 << 20;
+
+/// History, and what the store has to say of it.
+#[derive(Debug)]
+pub struct Past<'p> {
+    definitions: &'p Definitions,
+    history: History,
+    /// `None`: nothing was stored yet.
+    store: Option<LocalStore>,
+}
+
+/// What a step was made from, and what it made, in one run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Its parameters, as they are written.
+    pub params: BTreeMap<String, String>,
+    /// Its metrics: the output and the path in it (`test_acc.accuracy`).
+    pub metrics: BTreeMap<String, f64>,
+    /// What it took when it was made, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl<'p> Past<'p> {
+    /// Opens history and store, to read.
+    ///
+    /// # Errors
+    /// A store that cannot be used.
+    pub fn open(
+        project: &Project,
+        definitions: &'p Definitions,
+        store_dir: Option<&Path>,
+    ) -> Result<Self, EngineError> {
+        let folder = project.store_folder(&definitions.model, store_dir);
+        let store = if folder.exists() { Some(LocalStore::open(&folder, Access::Read)?) } else { None };
+        Ok(Self { definitions, history: History::new(&project.workspace.zen_dir().join("runs")), store })
+    }
+
+    /// All runs that ended, newest first.
+    ///
+    /// # Errors
+    /// What listing met.
+    pub fn newest_first(&self) -> io::Result<impl Iterator<Item = RunEntry> + use<'_, 'p>> {
+        self.history.newest_first()
+    }
+
+    /// The run that a name means; see [`History::find`].
+    ///
+    /// # Errors
+    /// What listing met.
+    pub fn find(&self, name: &str) -> io::Result<Option<RunEntry>> {
+        self.history.find(name)
+    }
+
+    /// What the store still knows of a step of a run. `None` where it has no record of it any more, or never had.
+    pub fn facts(&self, entry: &StepEntry) -> Option<Facts> {
+        let (record, store) = (self.record(entry)?, self.store.as_ref()?);
+        let items = explanation_of(store, &record).unwrap_or_default().items;
+        let params = items.into_iter().filter(|item| item.component == Component::Params);
+        let step = self.definitions.model.steps.iter().find(|step| step.display_id == entry.step);
+        Some(Facts {
+            params: params.map(|item| (item.name, item.shown.unwrap_or_default())).collect(),
+            metrics: step.map(|step| metrics(step, &record, store)).unwrap_or_default(),
+            took_ms: record.duration_ms,
+        })
+    }
+
+    /// What a step was made from in one run and not in the other. `None` where the store no longer knows.
+    pub fn changes(&self, old: &StepEntry, new: &StepEntry) -> Option<Vec<Change>> {
+        let store = self.store.as_ref()?;
+        let [old, new] = [old, new].map(|entry| explanation_of(store, &self.record(entry)?));
+        Some(diff(&old?, &new?))
+    }
+
+    /// The time that was not spent on steps that were cached, in milliseconds.
+    pub fn saved_ms(&self, run: &RunEntry) -> u64 {
+        let cached = run.steps.iter().filter(|step| matches!(step.outcome, StepOutcome::Fresh | StepOutcome::Restored));
+        cached.filter_map(|step| self.record(step)).map(|record| record.duration_ms).sum()
+    }
+
+    fn record(&self, entry: &StepEntry) -> Option<Record> {
+        // Of a step that failed the key has a record of another run, if any.
+        let is_made = !matches!(entry.outcome, StepOutcome::Failed | StepOutcome::Skipped);
+        let key = entry.key.filter(|_| is_made)?;
+        self.store.as_ref()?.records.get(&[key]).pop().flatten()
+    }
+}
+
+/// The numbers in the outputs that the tables now call metrics.
+fn metrics(step: &Step, record: &Record, store: &LocalStore) -> BTreeMap<String, f64> {
+    let mut all = BTreeMap::new();
+    for output in step.outputs.iter().filter(|output| output.metric) {
+        let artifact = record.artifacts.iter().find(|artifact| artifact.name == output.name);
+        for entry in artifact.into_iter().flat_map(|artifact| &artifact.entries) {
+            let Node::File { digest, .. } = entry.node else { continue };
+            let Ok(bytes) = store.read_at_most(digest, LARGEST) else { continue };
+            let name = match entry.path.is_root() {
+                true => output.name.clone(),
+                false => format!("{}.{}", output.name, entry.path),
+            };
+            numbers(&name, &bytes, &mut all);
+        }
+    }
+    all
+}
+
+/// The numbers of a JSON or TOML file, each under its path.
+fn numbers(name: &str, bytes: &[u8], into: &mut BTreeMap<String, f64>) {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        collect(name, &value, into);
+    } else if let Some(table) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<toml::Table>().ok())
+        && let Ok(value) = serde_json::to_value(table)
+    {
+        collect(name, &value, into);
+    }
+}
+
+fn collect(name: &str, value: &serde_json::Value, into: &mut BTreeMap<String, f64>) {
+    match value {
+        serde_json::Value::Number(number) => {
+            into.extend(number.as_f64().map(|number| (name.to_owned(), number)));
+        }
+        serde_json::Value::Array(values) => {
+            values.iter().enumerate().for_each(|(at, value)| collect(&format!("{name}.{at}"), value, into));
+        }
+        serde_json::Value::Object(values) => {
+            values.iter().for_each(|(key, value)| collect(&format!("{name}.{key}"), value, into));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_wherever_they_stand() {
+        for text in [
+            r#"{"a": 1, "b": {"c": [0.5, "x", 2e3]}, "d": null, "e": true}"#,
+            "a = 1\ne = true\n[b]\nc = [0.5, \"x\", 2e3]\n",
+        ] {
+            let mut found = BTreeMap::new();
+            numbers("m", text.as_bytes(), &mut found);
+            let expected = [("m.a", 1.0), ("m.b.c.0", 0.5), ("m.b.c.2", 2000.0)];
+            assert_eq!(found.into_iter().collect::<Vec<_>>(), expected.map(|(name, value)| (name.to_owned(), value)));
+        }
+        let mut found = BTreeMap::new();
+        numbers("m", b"0.25\n", &mut found);
+        assert_eq!(found, BTreeMap::from([("m".to_owned(), 0.25)]));
+        for text in [&b"not = a = table"[..], b"\xff", b""] {
+            numbers("m", text, &mut found);
+        }
+        assert_eq!(found.len(), 1);
+    }
+}

@@ -1,0 +1,157 @@
+//! `runs`: history read back, with what the store still knows of it.
+
+use serde_json::Value;
+
+use crate::harness::Workspace;
+
+fn pipeline() -> Workspace {
+    let workspace = Workspace::new(
+        r#"
+[workspace.metadata.zen.pipelines.p]
+params.n = 1
+
+[workspace.metadata.zen.pipelines.p.steps.load]
+run = "cp in.txt {{ outputs.rows }}"
+files = ["in.txt"]
+outputs.rows = "rows.txt"
+
+[workspace.metadata.zen.pipelines.p.steps.train]
+run = """
+test {{ params.n }} -lt 9
+echo '{\"accuracy\": 0.'{{ params.n }}', \"by\": {\"class\": [1, 2]}}' > {{ outputs.scores }}
+wc -c < {{ inputs.rows }} > {{ outputs.size }}
+"""
+inputs = ["load.rows"]
+params = ["n"]
+outputs.scores = { path = "scores.json", metric = true }
+outputs.size = "size.txt"
+"#,
+    );
+    workspace.write("in.txt", "a\n");
+    workspace
+}
+
+/// Standard output, with times and ages as `…`.
+fn shown(workspace: &Workspace, args: &[&str]) -> String {
+    let outcome = workspace.zen(&[&["runs"], args].concat());
+    assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
+    let words = outcome.stdout.split_inclusive([' ', '\n', ')']).map(|word| {
+        let number = word.trim_matches([' ', '\n', '(', ')', ',']);
+        let is_time = number.strip_suffix('s').is_some_and(|digits| digits.parse::<f64>().is_ok());
+        if is_time { word.replacen(number, "…", 1) } else { word.to_owned() }
+    });
+    // What took no time at all saves none.
+    words.collect::<String>().replace(" (saved …)", "").replace(", saved …)", ")")
+}
+
+fn message(workspace: &Workspace, args: &[&str]) -> Value {
+    let outcome = workspace.zen(&[&["runs", "--message-format", "json"], args].concat());
+    assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
+    serde_json::from_str(outcome.stdout.lines().nth(1).expect("a version, then the message")).expect("it is JSON")
+}
+
+#[test]
+fn each_run_is_a_line_the_last_one_at_the_end() {
+    let workspace = pipeline();
+    assert_eq!(workspace.zen(&["runs"]).stdout, "", "there was none yet");
+    workspace.ok(&[]);
+    workspace.ok(&["--set", "n=2"]);
+    workspace.run(&["--set", "n=9"]);
+    workspace.ok(&[]);
+    insta::assert_snapshot!(shown(&workspace, &[]), @r#"
+    1  … ago  p  ok      2 ran in …
+    2  … ago  p  ok      1 ran, 1 cached in …
+    3  … ago  p  failed  1 cached, 1 failed in …
+    4  … ago  p  ok      2 cached in …
+    "#);
+    insta::assert_snapshot!(shown(&workspace, &["-n", "1"]), @"4  … ago  p  ok  2 cached in …");
+    let runs = message(&workspace, &["-n", "2"]);
+    assert_eq!(
+        (&runs["reason"], &runs["runs"][0]["run"], &runs["runs"][0]["restored"]),
+        (&"runs".into(), &4.into(), &1.into())
+    );
+    assert_eq!((&runs["runs"][1]["success"], &runs["runs"][1]["failed"]), (&false.into(), &1.into()));
+}
+
+#[test]
+fn one_run_shows_what_ran_why_with_what_and_what_came_of_it() {
+    let workspace = pipeline();
+    workspace.ok(&[]);
+    workspace.ok(&["--set", "n=2"]);
+    insta::assert_snapshot!(shown(&workspace, &["show"]), @r#"
+    run 2: p (… ago)
+    1 ran, 1 cached in …
+           Fresh p/load (run 1)
+             Ran p/train in … (param `n`: 1 → 2)
+                 n = 2
+                 scores.accuracy: 0.2
+                 scores.by.class.0: 1
+                 scores.by.class.1: 2
+    "#);
+    let run = message(&workspace, &["show", "last~1"]);
+    assert_eq!(run["run"], 1);
+    let train = &run["steps"][1];
+    assert_eq!(
+        (&train["step"], &train["outcome"], &train["params"]["n"]),
+        (&"p/train".into(), &"ran".into(), &"1".into())
+    );
+    assert_eq!(
+        train["metrics"],
+        serde_json::json!({ "scores.accuracy": 0.1, "scores.by.class.0": 1.0, "scores.by.class.1": 2.0 })
+    );
+}
+
+#[test]
+fn two_runs_differ_by_what_changed_and_by_their_metrics() {
+    let workspace = pipeline();
+    workspace.ok(&[]);
+    workspace.ok(&["--set", "n=2"]);
+    insta::assert_snapshot!(shown(&workspace, &["diff"]), @r#"
+    run 1: p: 2 ran in …
+    run 2: p: 1 ran, 1 cached in …
+    p/train
+        param `n`: 1 → 2
+        scores.accuracy: 0.1 → 0.2 (+0.1)
+    1 step the same
+    "#);
+    workspace.write("in.txt", "a\nb\n");
+    workspace.ok(&["p/load"]);
+    insta::assert_snapshot!(shown(&workspace, &["diff", "1", "3"]), @r#"
+    run 1: p: 2 ran in …
+    run 3: p: 1 ran in …
+    p/load
+        file in.txt changed
+    p/train: only in run 1
+    "#);
+    let difference = message(&workspace, &["diff", "1", "2"]);
+    assert_eq!(difference["steps"][1]["differences"][0]["text"], "param `n`: 1 → 2");
+    assert_eq!(difference["steps"][1]["metrics"], serde_json::json!({ "scores.accuracy": { "old": 0.1, "new": 0.2 } }));
+}
+
+#[test]
+fn a_run_whose_store_is_gone_is_told_as_far_as_history_goes() {
+    let workspace = pipeline();
+    workspace.ok(&[]);
+    workspace.ok(&["--set", "n=2"]);
+    std::fs::remove_dir_all(workspace.path("target/zen/v1")).expect("it is there");
+    insta::assert_snapshot!(shown(&workspace, &["diff"]), @r#"
+    run 1: p: 2 ran in …
+    run 2: p: 1 ran, 1 cached in …
+    p/train
+        what it was made from is no longer in the store
+    1 step the same
+    "#);
+    assert_eq!(message(&workspace, &["show"])["steps"][1]["metrics"], Value::Null);
+}
+
+#[test]
+fn an_unknown_run_says_how_runs_are_named() {
+    let workspace = pipeline();
+    workspace.ok(&[]);
+    for args in [&["show", "7"][..], &["show", "last~1"], &["diff", "first"], &["diff"]] {
+        let outcome = workspace.zen(&[&["runs"], args].concat());
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(4), ""), "{args:?}");
+        assert!(outcome.stderr.contains("error: there is no run `"), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("`last~2` for two before that"), "{args:?}: {}", outcome.stderr);
+    }
+}
