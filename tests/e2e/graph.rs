@@ -152,11 +152,6 @@ fn dot_and_mermaid_say_the_same() {
         n1 ==> n3
         n2 -->|"sum"| n3
         classDef fresh fill:#d3f9d8,stroke:#2f9e44,color:#000
-        classDef restorable fill:#d0ebff,stroke:#1971c2,color:#000
-        classDef stale fill:#ffd8a8,stroke:#e8590c,color:#000
-        classDef maybe fill:#fff3bf,stroke:#f08c00,color:#000
-        classDef artifact fill:#f1f3f5,stroke:#868e96,color:#000
-        classDef files fill:#f8f9fa,stroke:#868e96,color:#000
     "#);
 }
 

@@ -147,7 +147,9 @@ impl Workspace {
         command.args(args).current_dir(&self.root);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy().into_owned();
-            let is_ours = text.starts_with("ZEN_") || text.starts_with("CARGO_") && text != "CARGO_HOME";
+            let is_ours = text.starts_with("ZEN_")
+                || text.starts_with("GITHUB_")
+                || text.starts_with("CARGO_") && text != "CARGO_HOME";
             let is_noise =
                 ["CI", "NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "CARGO"];
             if is_ours || is_noise.contains(&text.as_str()) {

@@ -19,6 +19,7 @@ mod explain;
 mod factors;
 mod failure;
 mod files;
+mod github;
 mod graph;
 mod harness;
 mod help;

@@ -13,7 +13,7 @@ use crate::diagnose;
 use crate::flags::OutputStyle;
 use crate::shell::{Shell, Verb, Verbosity};
 use crate::tame::{Tame, tame};
-use crate::words::{Names, count, elapsed, saved};
+use crate::words::{Names, came_of_it, count, elapsed, saved};
 
 /// From this many on, fresh steps are one line.
 const MANY: usize = 17;
@@ -128,7 +128,13 @@ impl<'a> Human<'a> {
             self.show_bar();
         }
         let kept = self.kept.remove(&finished.step).unwrap_or_default();
-        if self.output == OutputStyle::Grouped || finished.outcome == Outcome::Failed {
+        // GitHub's runner folds what stands between these; of a step that failed it is to be seen at once.
+        let is_folded = self.shell.is_github && !kept.is_empty() && finished.outcome != Outcome::Failed;
+        if self.output == OutputStyle::Grouped && is_folded {
+            self.shell.line(&format!("::group::{name}"));
+            self.print(&kept);
+            self.shell.line("::endgroup::");
+        } else if self.output == OutputStyle::Grouped || finished.outcome == Outcome::Failed {
             self.print(&kept);
         }
         match finished.outcome {
@@ -164,25 +170,19 @@ impl<'a> Human<'a> {
     fn run_finished(&mut self, summary: &Summary) {
         self.shell.no_bar();
         self.unfold();
-        let cached = summary.fresh + summary.restored;
-        let parts: Vec<String> =
-            [(summary.ran, "ran"), (cached, "cached"), (summary.failed, "failed"), (summary.skipped, "skipped")]
-                .into_iter()
-                .filter(|(number, _)| *number > 0)
-                .map(|(number, what)| format!("{number} {what}"))
-                .collect();
-        let what = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
-        let saved = match summary.saved {
-            Duration::ZERO => String::new(),
-            time => format!(" (saved {})", saved(time)),
-        };
-        let message = format!("{}: {what} in {}{saved}", self.title, elapsed(summary.duration));
+        let message = format!("{}: {}", self.title, summary_line(summary));
         if summary.success {
             self.shell.status(Verb::Finished, &message);
         } else {
             self.shell.error(&message);
         }
     }
+}
+
+/// What came of a run.
+pub(crate) fn summary_line(summary: &Summary) -> String {
+    let numbers = [summary.ran, summary.fresh + summary.restored, summary.failed, summary.skipped];
+    came_of_it(numbers, summary.duration, summary.saved)
 }
 
 /// The first reasons and how many there are beside, or all of them.

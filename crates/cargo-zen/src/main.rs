@@ -6,6 +6,7 @@ mod diagnose;
 mod exit;
 mod explain;
 mod flags;
+mod github;
 mod graph;
 mod human;
 mod json;

@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use zen_core::decide::Decision;
 use zen_core::engine::{Caching, EngineError, Failure, Options, Session, select};
 use zen_core::environment::Conditions;
-use zen_core::event::{Event, Listener, Planned};
+use zen_core::event::{Event, Listener, Outcome, Planned};
 use zen_core::graph::{Request, Selection};
 use zen_core::manifest::resolve::Overrides;
 use zen_core::model::Model;
@@ -19,6 +20,7 @@ use zen_core::store::local::Access;
 
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat, OutputStyle};
+use crate::github::{Summarizer, annotation};
 use crate::human::{Human, reasons, reused};
 use crate::json::Json;
 use crate::load::{Loaded, report, show};
@@ -162,20 +164,31 @@ impl Prepared {
         };
         let (guard, signals) = catch_signals(shell).unzip();
         let names = Names::new(&definitions.model, &self.selection.order);
-        let output = flags.output.unwrap_or(OutputStyle::Lines);
+        // Where nobody watches, what a step printed is read in one piece, if at all.
+        let usual = if shell.is_ci { OutputStyle::Grouped } else { OutputStyle::Lines };
+        let output = flags.output.unwrap_or(usual);
+        let step_summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty());
         let stdout = std::io::stdout();
         let now = session.world.now;
         let human = Human::new(shell, &names, self.loaded.sources(), self.title(), output, now);
         let json = (global.message_format == MessageFormat::Json).then(|| Json::new(&definitions.model, stdout.lock()));
-        let mut listeners = Listeners { human, json, timings };
+        let summarizer = step_summary.is_some().then(Summarizer::default);
+        let annotate = Annotate { model: &definitions.model, prefix: in_repository(&project.workspace.root) };
+        let mut listeners = Listeners { human, json, timings, summarizer, annotate };
         let ran = session.run(&mut listeners, signals);
-        let Listeners { json, timings, .. } = listeners;
+        let Listeners { json, timings, summarizer, .. } = listeners;
         let broken = json.and_then(|json| json.broken);
         drop(guard);
         if let Some(timings) = timings {
             match timings.write(&session.world.zen_dir.join("timings"), &self.title(), &names) {
                 Ok(page) => shell.note(&format!("where the time went: {}", page.display())),
                 Err(error) => shell.warning(&format!("the timings cannot be written: {error}")),
+            }
+        }
+        if let (Some(summarizer), Some(file)) = (summarizer, step_summary) {
+            let order = &self.selection.order;
+            if let Err(error) = summarizer.write(file.as_ref(), &self.title(), definitions, order, &names) {
+                shell.warning(&format!("the summary for GitHub cannot be written: {error}"));
             }
         }
         let ran = match ran {
@@ -217,6 +230,22 @@ struct Listeners<'a, W: Write> {
     human: Human<'a>,
     json: Option<Json<'a, W>>,
     timings: Option<Timings>,
+    summarizer: Option<Summarizer>,
+    annotate: Annotate<'a>,
+}
+
+/// What an annotation needs to know.
+struct Annotate<'a> {
+    model: &'a Model,
+    /// From the repository's root to the workspace's.
+    prefix: PathBuf,
+}
+
+/// Where the workspace lies in the repository that GitHub's runner checked out.
+fn in_repository(root: &Path) -> PathBuf {
+    let repository = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from).and_then(|path| path.canonicalize().ok());
+    let inside = repository.and_then(|repository| root.strip_prefix(repository).map(Path::to_owned).ok());
+    inside.unwrap_or_default()
 }
 
 impl<W: Write> Listener for Listeners<'_, W> {
@@ -224,12 +253,22 @@ impl<W: Write> Listener for Listeners<'_, W> {
         if let Some(timings) = &mut self.timings {
             timings.event(event);
         }
+        if let Some(summarizer) = &mut self.summarizer {
+            summarizer.event(event);
+        }
         if let Some(json) = &mut self.json {
             json.event(event);
         }
         // What steps print is in the JSON already; on standard error it would be for nobody.
         if self.json.is_none() || !matches!(event, Event::Output { .. } | Event::HookOutput { .. }) {
             self.human.event(event);
+        }
+        if let Event::Finished(finished) = event
+            && finished.outcome == Outcome::Failed
+            && self.human.shell.is_github
+        {
+            let step = self.annotate.model.step(finished.step);
+            self.human.shell.line(&annotation(finished, step, self.human.sources, &self.annotate.prefix));
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::json::{FORMAT, reasons};
 use crate::load::{Loaded, report};
 use crate::run::put;
 use crate::shell::{Shell, Verb};
-use crate::words::{count, elapsed, saved};
+use crate::words::{came_of_it, count, elapsed, saved};
 
 /// Runs that are listed unless somebody asks for more.
 const LISTED: usize = 20;
@@ -121,23 +121,15 @@ fn asked(run: &RunEntry) -> &str {
     text.rsplit_once(" (process ").map_or(text, |(asked, _)| asked)
 }
 
-/// `1 ran, 2 cached in 0.95s (saved 1.2s)`
 fn told(run: &RunEntry, saved_ms: u64) -> String {
     let number = |outcomes: &[StepOutcome]| run.steps.iter().filter(|step| outcomes.contains(&step.outcome)).count();
-    let parts = [
-        (number(&[StepOutcome::Ran]), "ran"),
-        (number(&[StepOutcome::Fresh, StepOutcome::Restored]), "cached"),
-        (number(&[StepOutcome::Failed]), "failed"),
-        (number(&[StepOutcome::Skipped]), "skipped"),
+    let numbers = [
+        number(&[StepOutcome::Ran]),
+        number(&[StepOutcome::Fresh, StepOutcome::Restored]),
+        number(&[StepOutcome::Failed]),
+        number(&[StepOutcome::Skipped]),
     ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
-    let saving = match saved_ms {
-        0 => String::new(),
-        ms => format!(" (saved {})", saved(Duration::from_millis(ms))),
-    };
-    let parts = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
-    format!("{parts} in {}{saving}", elapsed(Duration::from_millis(run.duration_ms)))
+    came_of_it(numbers, Duration::from_millis(run.duration_ms), Duration::from_millis(saved_ms))
 }
 
 fn head_json(run: &RunEntry, saved_ms: u64) -> Value {

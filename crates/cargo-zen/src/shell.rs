@@ -28,6 +28,8 @@ pub(crate) struct Shell {
     pub(crate) verbosity: Verbosity,
     /// Is this a job of GitHub Actions, whose runner reads commands in what is printed?
     pub(crate) is_github: bool,
+    /// Does nobody watch?
+    pub(crate) is_ci: bool,
     /// May there be a bar at the bottom?
     has_bar: bool,
     /// What the bar shows; redrawn below each line.
@@ -59,18 +61,20 @@ impl Shell {
                 _ => Verbosity::Normal,
             }
         };
+        let is_ci = std::env::var_os("CI").is_some();
         let when = variable("CARGO_TERM_PROGRESS_WHEN");
-        let is_fit = std::io::stderr().is_terminal() && variable("TERM") != "dumb" && std::env::var_os("CI").is_none();
+        let is_fit = std::io::stderr().is_terminal() && variable("TERM") != "dumb" && !is_ci;
         let has_bar = verbosity > Verbosity::Quiet && when != "never" && is_fit;
         let is_github = variable("GITHUB_ACTIONS") == "true";
-        Self { stderr: AutoStream::new(std::io::stderr(), choice), choice, verbosity, is_github, has_bar, bar: None }
+        let stderr = AutoStream::new(std::io::stderr(), choice);
+        Self { stderr, choice, verbosity, is_github, is_ci, has_bar, bar: None }
     }
 
     /// Before there are flags.
     pub(crate) fn plain() -> Self {
         let choice = AutoStream::choice(&std::io::stderr());
         let stderr = AutoStream::new(std::io::stderr(), choice);
-        Self { stderr, choice, verbosity: Verbosity::Normal, is_github: false, has_bar: false, bar: None }
+        Self { stderr, choice, verbosity: Verbosity::Normal, is_github: false, is_ci: false, has_bar: false, bar: None }
     }
 
     /// Should steps colour their output? Only if we do, on a terminal or because it was asked for.

@@ -43,6 +43,16 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// `1 ran, 2 cached in 0.95s (saved 1.2s)`. The numbers: ran, cached, failed, skipped.
+pub(crate) fn came_of_it(numbers: [usize; 4], took: Duration, saving: Duration) -> String {
+    let parts = numbers.into_iter().zip(["ran", "cached", "failed", "skipped"]);
+    let parts: Vec<String> =
+        parts.filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
+    let what = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+    let saving = if saving.is_zero() { String::new() } else { format!(" (saved {})", saved(saving)) };
+    format!("{what} in {}{saving}", elapsed(took))
+}
+
 /// What steps are called on the screen: the name alone where no other step of the run has it.
 #[derive(Debug, Default)]
 pub(crate) struct Names(HashMap<StepId, String>);
@@ -80,6 +90,9 @@ mod tests {
         assert_eq!(saved(Duration::from_millis(34)), "0.03s");
         assert_eq!(size(5), "5 B");
         assert_eq!(size(5 << 20), "5.0 MiB");
+        let seconds = Duration::from_secs;
+        assert_eq!(came_of_it([1, 2, 0, 0], seconds(3), seconds(4)), "1 ran, 2 cached in 3.00s (saved 4.0s)");
+        assert_eq!(came_of_it([0; 4], seconds(0), seconds(0)), "nothing to do in 0.00s");
         assert_eq!(count(1, "step"), "1 step");
         assert_eq!(count(0, "step"), "0 steps");
     }

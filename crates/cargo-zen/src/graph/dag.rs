@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use zen_core::decide::{Decision, Why};
 use zen_core::engine::Definitions;
-use zen_core::event::Planned;
+use zen_core::event::{Outcome, Planned};
 use zen_core::glob::PathSet;
 use zen_core::graph::EdgeKind;
 use zen_core::model::{InputSource, Place, Step, StepId};
@@ -13,57 +13,57 @@ use crate::words::Names;
 
 /// What is shown besides steps.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// Outputs, as nodes between steps.
-    pub(super) artifacts: bool,
+    pub(crate) artifacts: bool,
     /// The files that steps read.
-    pub(super) files: bool,
+    pub(crate) files: bool,
 }
 
 /// A graph without cycles.
 #[derive(Debug, Default)]
-pub(super) struct Dag {
-    /// Steps in the order of the plan, then all else.
-    pub(super) nodes: Vec<Node>,
+pub(crate) struct Dag {
+    /// Steps in the order in which they were given, then all else.
+    pub(crate) nodes: Vec<Node>,
     /// By their ends; two nodes have at most one.
-    pub(super) edges: Vec<Edge>,
+    pub(crate) edges: Vec<Edge>,
 }
 
 /// A step, an artifact, a set of files.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
     /// The same in every drawing: `pipeline/step`, `pipeline/step.output`, a path set as it is written.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// What it is called on the screen.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Where an artifact lies; why a step runs.
-    pub(super) about: String,
+    pub(crate) about: String,
     /// The same, for programs.
-    pub(super) why: Vec<Why>,
+    pub(crate) why: Vec<Why>,
 }
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Step(Decision),
+pub(crate) enum Kind {
+    Step(State),
     Artifact,
     Files,
 }
 
 /// `to` comes after `from`.
 #[derive(Debug)]
-pub(super) struct Edge {
-    pub(super) from: usize,
-    pub(super) to: usize,
-    pub(super) kind: Link,
+pub(crate) struct Edge {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) kind: Link,
     /// Artifacts, or paths.
-    pub(super) labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
 }
 
 /// Why one node comes after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Link {
+pub(crate) enum Link {
     /// It reads it.
     Reads,
     /// `after`, `depends`.
@@ -74,7 +74,7 @@ pub(super) enum Link {
 
 impl Link {
     /// As programs read it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Reads => "input",
             Self::After => "after",
@@ -83,38 +83,94 @@ impl Link {
     }
 }
 
-/// What a step's state is called.
-pub(super) fn state(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Fresh => "fresh",
-        Decision::Restore => "restorable",
-        Decision::Run => "stale",
-        Decision::Maybe => "maybe",
+/// What is, or was, or would be done with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Fresh,
+    Restorable,
+    Stale,
+    Maybe,
+    Restored,
+    Ran,
+    Failed,
+    Skipped,
+}
+
+impl State {
+    /// What it is called, on the screen and as a class of a drawing.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Restorable => "restorable",
+            Self::Stale => "stale",
+            Self::Maybe => "maybe",
+            Self::Restored => "restored",
+            Self::Ran => "ran",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl From<Decision> for State {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Fresh => Self::Fresh,
+            Decision::Restore => Self::Restorable,
+            Decision::Run => Self::Stale,
+            Decision::Maybe => Self::Maybe,
+        }
+    }
+}
+
+impl From<Outcome> for State {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Fresh => Self::Fresh,
+            Outcome::Restored => Self::Restored,
+            Outcome::Ran => Self::Ran,
+            Outcome::Failed => Self::Failed,
+            Outcome::Skipped => Self::Skipped,
+        }
+    }
+}
+
+/// A step that is to be drawn.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    pub(crate) step: StepId,
+    pub(crate) state: State,
+    pub(crate) why: Vec<Why>,
+}
+
+impl From<&Planned> for Drawn {
+    fn from(planned: &Planned) -> Self {
+        Self { step: planned.step, state: planned.decision.into(), why: planned.why.clone() }
     }
 }
 
 impl Dag {
-    /// The steps of a plan.
-    pub(super) fn new(definitions: &Definitions, plan: &[Planned], names: &Names, shown: Shown) -> Self {
+    /// These steps, each after all that it comes after.
+    pub(crate) fn new(definitions: &Definitions, steps: &[Drawn], names: &Names, shown: Shown) -> Self {
         let mut drawing = Drawing { definitions, dag: Self::default(), places: HashMap::new(), edges: BTreeMap::new() };
-        for planned in plan {
-            let step = definitions.model.step(planned.step);
-            let about = planned.why.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            drawing.places.insert(planned.step, drawing.dag.nodes.len());
+        for drawn in steps {
+            let step = definitions.model.step(drawn.step);
+            let about = drawn.why.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            drawing.places.insert(drawn.step, drawing.dag.nodes.len());
             drawing.dag.nodes.push(Node {
-                kind: Kind::Step(planned.decision),
+                kind: Kind::Step(drawn.state),
                 id: step.display_id.clone(),
-                name: names.of(planned.step).to_owned(),
+                name: names.of(drawn.step).to_owned(),
                 about,
-                why: planned.why.clone(),
+                why: drawn.why.clone(),
             });
         }
-        for planned in plan {
-            let artifacts = if shown.artifacts { drawing.artifacts(planned.step) } else { Vec::new() };
-            drawing.downstream(planned.step, &artifacts);
+        for drawn in steps {
+            let artifacts = if shown.artifacts { drawing.artifacts(drawn.step) } else { Vec::new() };
+            drawing.downstream(drawn.step, &artifacts);
         }
         if shown.files {
-            drawing.files(plan);
+            drawing.files(steps);
         }
         let Drawing { mut dag, edges, .. } = drawing;
         dag.edges = edges.into_iter().map(|((from, to), (kind, labels))| Edge { from, to, kind, labels }).collect();
@@ -190,15 +246,15 @@ impl Drawing<'_> {
     }
 
     /// A node for each set of files, however many read it.
-    fn files(&mut self, plan: &[Planned]) {
+    fn files(&mut self, steps: &[Drawn]) {
         let mut nodes: HashMap<String, usize> = HashMap::new();
-        for planned in plan {
-            let step = self.definitions.model.step(planned.step);
+        for drawn in steps {
+            let step = self.definitions.model.step(drawn.step);
             for text in sets(step).filter_map(written) {
                 let known = nodes.get(&text).copied();
                 let node = known.unwrap_or_else(|| self.node(Kind::Files, text.clone(), text.clone(), String::new()));
                 nodes.insert(text, node);
-                self.edge(node, self.places[&planned.step], Link::Reads, None);
+                self.edge(node, self.places[&drawn.step], Link::Reads, None);
             }
         }
     }

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use zen_core::decide::Decision;
-
-use super::dag::{Dag, Kind, Link, Node, state};
+use super::dag::{Dag, Kind, Link, Node, State};
 
 /// A `digraph`, left to right.
 pub(super) fn draw(dag: &Dag) -> String {
@@ -28,7 +26,7 @@ pub(super) fn draw(dag: &Dag) -> String {
 
 fn label(node: &Node) -> String {
     match node.kind {
-        Kind::Step(decision) => format!("{}\n{}", node.name, state(decision)),
+        Kind::Step(state) => format!("{}\n{}", node.name, state.name()),
         Kind::Artifact | Kind::Files if node.about.is_empty() || node.about == node.name => node.name.clone(),
         Kind::Artifact | Kind::Files => format!("{}\n{}", node.name, node.about),
     }
@@ -36,10 +34,13 @@ fn label(node: &Node) -> String {
 
 fn look(kind: Kind) -> &'static str {
     match kind {
-        Kind::Step(Decision::Fresh) => "shape=box, fillcolor=\"#d3f9d8\"",
-        Kind::Step(Decision::Restore) => "shape=box, fillcolor=\"#d0ebff\"",
-        Kind::Step(Decision::Run) => "shape=box, fillcolor=\"#ffd8a8\"",
-        Kind::Step(Decision::Maybe) => "shape=box, fillcolor=\"#fff3bf\"",
+        Kind::Step(State::Fresh) => "shape=box, fillcolor=\"#d3f9d8\"",
+        Kind::Step(State::Restorable | State::Restored) => "shape=box, fillcolor=\"#d0ebff\"",
+        Kind::Step(State::Stale) => "shape=box, fillcolor=\"#ffe8cc\"",
+        Kind::Step(State::Maybe) => "shape=box, fillcolor=\"#fff3bf\"",
+        Kind::Step(State::Ran) => "shape=box, fillcolor=\"#e5dbff\"",
+        Kind::Step(State::Failed) => "shape=box, fillcolor=\"#ffc9c9\"",
+        Kind::Step(State::Skipped) => "shape=box, fillcolor=\"#e9ecef\"",
         Kind::Artifact => "shape=ellipse, fillcolor=\"#f1f3f5\"",
         Kind::Files => "shape=note, fillcolor=\"#f8f9fa\"",
     }

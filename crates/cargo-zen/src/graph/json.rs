@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::dag::{Dag, Kind, state};
-use crate::json::{FORMAT, decision, reasons};
+use super::dag::{Dag, Kind, State};
+use crate::json::{FORMAT, reasons};
 
 /// One message: `graph`.
 pub(super) fn draw(dag: &Dag) -> String {
     let node = |at: usize| -> Value {
         let node = &dag.nodes[at];
         match node.kind {
-            Kind::Step(made) => json!({
-                "kind": "step", "id": node.id, "decision": decision(made), "state": state(made), "why": reasons(&node.why),
+            Kind::Step(state) => json!({
+                "kind": "step", "id": node.id, "decision": decision(state), "state": state.name(), "why": reasons(&node.why),
             }),
             Kind::Artifact => json!({ "kind": "artifact", "id": node.id, "place": node.about }),
             Kind::Files => json!({ "kind": "files", "id": node.id }),
@@ -28,4 +28,14 @@ pub(super) fn draw(dag: &Dag) -> String {
         .collect();
     let format = json!({ "reason": "zen-format", "version": FORMAT });
     format!("{format}\n{}\n", json!({ "reason": "graph", "nodes": nodes, "edges": edges }))
+}
+
+/// As plans have it: of what was, the decision that leads to it.
+fn decision(state: State) -> &'static str {
+    match state {
+        State::Fresh => "fresh",
+        State::Restorable | State::Restored => "restore",
+        State::Stale | State::Ran | State::Failed | State::Skipped => "run",
+        State::Maybe => "maybe",
+    }
 }

@@ -1,13 +1,26 @@
 //! The DAG as GitHub draws it in Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use zen_core::decide::Decision;
+use super::dag::{Dag, Kind, Link, Node};
 
-use super::dag::{Dag, Kind, Link, Node, state};
+/// Each class with its colours.
+const LOOKS: [(&str, &str, &str); 10] = [
+    ("fresh", "#d3f9d8", "#2f9e44"),
+    ("restorable", "#d0ebff", "#1971c2"),
+    ("stale", "#ffe8cc", "#e8590c"),
+    ("maybe", "#fff3bf", "#e67700"),
+    ("restored", "#d0ebff", "#1971c2"),
+    ("ran", "#e5dbff", "#6741d9"),
+    ("failed", "#ffc9c9", "#e03131"),
+    ("skipped", "#e9ecef", "#868e96"),
+    ("artifact", "#f8f9fa", "#adb5bd"),
+    ("files", "#f8f9fa", "#adb5bd"),
+];
 
 /// A `flowchart`, left to right.
-pub(super) fn draw(dag: &Dag) -> String {
+pub(crate) fn draw(dag: &Dag) -> String {
     let mut chart = "flowchart LR\n".to_owned();
     for (at, node) in dag.nodes.iter().enumerate() {
         let (open, close) = match node.kind {
@@ -29,20 +42,16 @@ pub(super) fn draw(dag: &Dag) -> String {
         };
         let _ = writeln!(chart, "    n{} {arrow}{label} n{}", edge.from, edge.to);
     }
-    chart.push_str(
-        "    classDef fresh fill:#d3f9d8,stroke:#2f9e44,color:#000\n    \
-         classDef restorable fill:#d0ebff,stroke:#1971c2,color:#000\n    \
-         classDef stale fill:#ffd8a8,stroke:#e8590c,color:#000\n    \
-         classDef maybe fill:#fff3bf,stroke:#f08c00,color:#000\n    \
-         classDef artifact fill:#f1f3f5,stroke:#868e96,color:#000\n    \
-         classDef files fill:#f8f9fa,stroke:#868e96,color:#000\n",
-    );
+    let used: BTreeSet<&str> = dag.nodes.iter().map(|node| class(node.kind)).collect();
+    for (class, fill, stroke) in LOOKS.iter().filter(|(class, ..)| used.contains(class)) {
+        let _ = writeln!(chart, "    classDef {class} fill:{fill},stroke:{stroke},color:#000");
+    }
     chart
 }
 
 fn label(node: &Node) -> String {
     match node.kind {
-        Kind::Step(decision) => format!("{}<br><small>{}</small>", plain(&node.name), state(decision)),
+        Kind::Step(state) => format!("{}<br><small>{}</small>", plain(&node.name), state.name()),
         Kind::Artifact | Kind::Files if node.about.is_empty() || node.about == node.name => plain(&node.name),
         Kind::Artifact | Kind::Files => format!("{}<br><small>{}</small>", plain(&node.name), plain(&node.about)),
     }
@@ -50,10 +59,7 @@ fn label(node: &Node) -> String {
 
 fn class(kind: Kind) -> &'static str {
     match kind {
-        Kind::Step(Decision::Fresh) => "fresh",
-        Kind::Step(Decision::Restore) => "restorable",
-        Kind::Step(Decision::Run) => "stale",
-        Kind::Step(Decision::Maybe) => "maybe",
+        Kind::Step(state) => state.name(),
         Kind::Artifact => "artifact",
         Kind::Files => "files",
     }

@@ -1,16 +1,16 @@
 //! `cargo zen graph`: the DAG with the state of each step, as text, as a picture, for other programs.
 
-mod dag;
+pub(crate) mod dag;
 mod dot;
 mod json;
-mod mermaid;
+pub(crate) mod mermaid;
 mod svg;
 mod text;
 
 use zen_core::engine::Session;
 use zen_core::store::local::Access;
 
-use self::dag::{Dag, Shown};
+use self::dag::{Dag, Drawn, Shown};
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, GraphFormat, MessageFormat};
 use crate::load::{Loaded, report, show};
@@ -37,7 +37,8 @@ pub(crate) fn graph(global: &Global, flags: &flags::Graph, shell: &mut Shell) ->
     }
     let order: Vec<_> = plan.iter().map(|step| step.step).collect();
     let names = Names::new(&definitions.model, &order);
-    let dag = Dag::new(definitions, &plan, &names, Shown { artifacts: flags.artifacts, files: flags.files });
+    let steps: Vec<_> = plan.iter().map(Drawn::from).collect();
+    let dag = Dag::new(definitions, &steps, &names, Shown { artifacts: flags.artifacts, files: flags.files });
     let drawn = match flags.format.unwrap_or(GraphFormat::Text) {
         _ if global.message_format == MessageFormat::Json => json::draw(&dag),
         GraphFormat::Text => text::draw(&dag, shell.width()),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ascii_dag::ir::{EdgePath, LayoutEdge, LayoutIR};
 use ascii_dag::{CustomNode, Direction, Graph, LayoutConfig, QUALITY};
 
-use super::dag::{Dag, Edge, Kind, Link, Node, state};
+use super::dag::{Dag, Edge, Kind, Link, Node};
 
 /// Pixels of a column and of a row of the layout.
 const CELL: (usize, usize) = (8, 16);
@@ -27,11 +27,15 @@ path{fill:none;stroke:#868e96;stroke-width:1.5}.after{stroke-width:2.5}.overlap{
 #arrow path,#arrow{fill:#868e96;stroke:none}\
 .fresh rect{fill:#d3f9d8;stroke:#2f9e44}.restorable rect{fill:#d0ebff;stroke:#1971c2}\
 .stale rect{fill:#ffe8cc;stroke:#e8590c}.maybe rect{fill:#fff3bf;stroke:#e67700}\
+.restored rect{fill:#d0ebff;stroke:#1971c2}.ran rect{fill:#e5dbff;stroke:#6741d9}\
+.failed rect{fill:#ffc9c9;stroke:#e03131}.skipped rect{fill:#e9ecef;stroke:#868e96}\
 .artifact rect,.files rect{fill:#f8f9fa;stroke:#adb5bd}\
 @media(prefers-color-scheme:dark){svg{background:#16181d}text{fill:#f1f3f5}.about{fill:#ced4da}\
 path{stroke:#868e96}\
 .fresh rect{fill:#173d22;stroke:#51cf66}.restorable rect{fill:#12344f;stroke:#4dabf7}\
 .stale rect{fill:#4a2a10;stroke:#ff922b}.maybe rect{fill:#433510;stroke:#fcc419}\
+.restored rect{fill:#12344f;stroke:#4dabf7}.ran rect{fill:#2b2350;stroke:#9775fa}\
+.failed rect{fill:#4c1b1b;stroke:#ff8787}.skipped rect{fill:#2b3035;stroke:#868e96}\
 .artifact rect,.files rect{fill:#25282e;stroke:#6c757d}}";
 
 /// A whole SVG file.
@@ -129,7 +133,7 @@ fn line(svg: &mut String, dag: &Dag, drawn: &Edge, points: &[(usize, usize)]) {
 
 fn boxed(svg: &mut String, node: &Node, (x, y): (usize, usize), (width, height): (usize, usize)) {
     let class = match node.kind {
-        Kind::Step(decision) => state(decision),
+        Kind::Step(state) => state.name(),
         Kind::Artifact => "artifact",
         Kind::Files => "files",
     };
@@ -153,8 +157,8 @@ fn boxed(svg: &mut String, node: &Node, (x, y): (usize, usize), (width, height):
 /// What a node says when somebody points at it.
 fn title(node: &Node) -> String {
     match node.kind {
-        Kind::Step(decision) if node.about.is_empty() => format!("{}: {}", node.id, state(decision)),
-        Kind::Step(decision) => format!("{}: {} ({})", node.id, state(decision), node.about),
+        Kind::Step(state) if node.about.is_empty() => format!("{}: {}", node.id, state.name()),
+        Kind::Step(state) => format!("{}: {} ({})", node.id, state.name(), node.about),
         Kind::Artifact => format!("{}: {}", node.id, node.about),
         Kind::Files => node.id.clone(),
     }
@@ -163,7 +167,7 @@ fn title(node: &Node) -> String {
 /// Its second line.
 fn about(node: &Node) -> String {
     let text = match node.kind {
-        Kind::Step(decision) if node.about.is_empty() => state(decision),
+        Kind::Step(state) if node.about.is_empty() => state.name(),
         Kind::Step(_) | Kind::Artifact => node.about.as_str(),
         Kind::Files => "",
     };
@@ -182,7 +186,7 @@ fn width(node: &Node) -> usize {
 /// For who does not see it.
 fn summary(dag: &Dag) -> String {
     let steps = dag.nodes.iter().filter_map(|node| match node.kind {
-        Kind::Step(decision) => Some(format!("{} ({})", node.name, state(decision))),
+        Kind::Step(state) => Some(format!("{} ({})", node.name, state.name())),
         Kind::Artifact | Kind::Files => None,
     });
     format!("Graph of steps: {}", steps.collect::<Vec<_>>().join(", "))

@@ -6,9 +6,8 @@ use anstyle::Style;
 use ascii_dag::render::engine::{EdgeStyle, EdgeStyleCtx, LineWeight, MarkerShape};
 use ascii_dag::{Graph, RenderOptions};
 use clap_cargo::style;
-use zen_core::decide::Decision;
 
-use super::dag::{Dag, Kind, Link, Node, state};
+use super::dag::{Dag, Kind, Link, Node, State};
 
 /// What stands at an edge that no table says.
 const OVERLAP: &str = "overlap";
@@ -77,15 +76,16 @@ fn list(dag: &Dag) -> String {
 fn label(node: &Node) -> String {
     let name: String = node.name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     match node.kind {
-        Kind::Step(decision) => format!("{name} ({})", state(decision)),
+        Kind::Step(state) => format!("{name} ({})", state.name()),
         Kind::Artifact | Kind::Files => name,
     }
 }
 
 fn look(kind: Kind) -> Style {
     match kind {
-        Kind::Step(Decision::Fresh | Decision::Restore) => style::GOOD,
-        Kind::Step(Decision::Run | Decision::Maybe) => style::WARN,
+        Kind::Step(State::Fresh | State::Restorable | State::Restored | State::Ran) => style::GOOD,
+        Kind::Step(State::Stale | State::Maybe | State::Skipped) => style::WARN,
+        Kind::Step(State::Failed) => style::ERROR,
         Kind::Artifact | Kind::Files => style::TRANSIENT,
     }
 }
