@@ -43,6 +43,7 @@ mod params;
 mod pitfalls;
 mod platform;
 mod policy;
+mod progress;
 mod random_dag;
 mod readme;
 mod reuse;

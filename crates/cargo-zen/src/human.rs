@@ -1,7 +1,8 @@
 //! A run for people: the events as status lines.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use zen_core::artifact::Timestamp;
 use zen_core::decide::{Decision, Why, age_text};
@@ -11,6 +12,7 @@ use zen_core::model::StepId;
 
 use crate::diagnose;
 use crate::flags::OutputStyle;
+use crate::progress::{Progress, line};
 use crate::shell::{Shell, Verb, Verbosity};
 use crate::tame::{Tame, tame};
 use crate::words::{Names, came_of_it, count, elapsed, saved};
@@ -32,14 +34,14 @@ pub(crate) struct Human<'a> {
     pub(crate) output: OutputStyle,
     /// The time that ages are counted from.
     pub(crate) now: Timestamp,
-    running: BTreeSet<StepId>,
+    /// Steps at a time.
+    pub(crate) jobs: u32,
+    /// What the bar shows.
+    progress: Arc<Mutex<Progress>>,
     /// Who has the terminal to itself: there is no bar then.
     terminal: Option<StepId>,
     kept: BTreeMap<StepId, Vec<u8>>,
     tamed: BTreeMap<StepId, Tame>,
-    /// For the bar: how many steps there are, how many are done.
-    total: usize,
-    done: usize,
     /// Fresh steps that are not listed one by one; `None` if they are.
     fold: Option<usize>,
 }
@@ -53,15 +55,16 @@ impl<'a> Human<'a> {
         title: String,
         output: OutputStyle,
         now: Timestamp,
+        jobs: u32,
     ) -> Self {
-        let (running, kept, tamed) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        let (terminal, fold) = (None, None);
-        Self { shell, names, sources, title, output, now, running, terminal, kept, tamed, total: 0, done: 0, fold }
+        let (kept, tamed) = (BTreeMap::new(), BTreeMap::new());
+        let (progress, terminal, fold) = (Arc::default(), None, None);
+        Self { shell, names, sources, title, output, now, jobs, progress, terminal, kept, tamed, fold }
     }
 
     fn planned(&mut self, steps: &[Planned]) {
         self.shell.status(Verb::Planning, &format!("{} ({})", self.title, count(steps.len(), "step")));
-        self.total = steps.len();
+        *self.progress() = Progress::new(steps, self.jobs);
         let fresh = steps.iter().filter(|step| step.decision == Decision::Fresh).count();
         if fresh >= MANY && self.shell.verbosity < Verbosity::Verbose {
             self.fold = Some(0);
@@ -74,23 +77,33 @@ impl<'a> Human<'a> {
             let message = format!("{} ({})", self.names.of(step), reasons(why, self.shell.verbosity));
             self.shell.status(Verb::Running, &message);
         }
-        self.running.insert(step);
+        let name = self.names.of(step);
+        self.progress().start(step, name, Instant::now());
         self.show_bar();
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show_bar(&mut self) {
         if self.terminal.is_some() {
             return;
         }
-        let names: Vec<&str> = self.running.iter().map(|step| self.names.of(*step)).collect();
-        self.shell.bar(self.done, self.total, &names);
+        let progress = Arc::clone(&self.progress);
+        self.shell.bar(|| {
+            Box::new(move |width| {
+                let shown = progress.lock().unwrap_or_else(PoisonError::into_inner).shown(Instant::now());
+                line(&shown, width)
+            })
+        });
     }
 
     fn output(&mut self, step: StepId, bytes: &[u8]) {
         let bytes = &self.tamed.entry(step).or_default().push(bytes);
         match self.output {
             _ if bytes.is_empty() => {}
-            OutputStyle::Lines if self.running.len() > 1 => self.print_prefixed(self.names.of(step), bytes),
+            OutputStyle::Lines if self.progress().running() > 1 => self.print_prefixed(self.names.of(step), bytes),
             OutputStyle::Lines => self.print(bytes),
             OutputStyle::Grouped | OutputStyle::Failures => {
                 self.kept.entry(step).or_default().extend_from_slice(bytes);
@@ -121,10 +134,10 @@ impl<'a> Human<'a> {
 
     fn finished(&mut self, finished: &Finished) {
         let name = self.names.of(finished.step).to_owned();
-        self.done += 1;
+        let has_run = self.progress().end(finished.step);
         self.terminal = self.terminal.filter(|step| *step != finished.step);
         self.tamed.remove(&finished.step);
-        if self.running.remove(&finished.step) {
+        if has_run {
             self.show_bar();
         }
         let kept = self.kept.remove(&finished.step).unwrap_or_default();

@@ -16,6 +16,7 @@ mod logs;
 mod progress;
 mod run;
 mod runs;
+mod screen;
 mod shell;
 mod tame;
 mod timings;

@@ -170,7 +170,7 @@ impl Prepared {
         let step_summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty());
         let stdout = std::io::stdout();
         let now = session.world.now;
-        let human = Human::new(shell, &names, self.loaded.sources(), self.title(), output, now);
+        let human = Human::new(shell, &names, self.loaded.sources(), self.title(), output, now, self.options.jobs);
         let json = (global.message_format == MessageFormat::Json).then(|| Json::new(&definitions.model, stdout.lock()));
         let summarizer = step_summary.is_some().then(Summarizer::default);
         let annotate = Annotate { model: &definitions.model, prefix: in_repository(&project.workspace.root) };

@@ -1,13 +1,13 @@
 //! Standard error, in cargo's look: a bold verb in 12 columns. The only place that writes status lines.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
 use clap_cargo::style;
 
 use crate::flags::{ColorWhen, Global};
-use crate::progress;
+use crate::screen::{Draw, Screen, may_have_bar, progress_width};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub(crate) enum Verbosity {
 
 /// Where status goes.
 pub(crate) struct Shell {
-    stderr: AutoStream<std::io::Stderr>,
+    screen: Screen,
     choice: ColorChoice,
     /// How much is said.
     pub(crate) verbosity: Verbosity,
@@ -32,8 +32,6 @@ pub(crate) struct Shell {
     pub(crate) is_ci: bool,
     /// May there be a bar at the bottom?
     has_bar: bool,
-    /// What the bar shows; redrawn below each line.
-    bar: Option<String>,
 }
 
 impl Shell {
@@ -62,19 +60,16 @@ impl Shell {
             }
         };
         let is_ci = std::env::var_os("CI").is_some();
-        let when = variable("CARGO_TERM_PROGRESS_WHEN");
-        let is_fit = std::io::stderr().is_terminal() && variable("TERM") != "dumb" && !is_ci;
-        let has_bar = verbosity > Verbosity::Quiet && when != "never" && is_fit;
+        let has_bar = verbosity > Verbosity::Quiet && may_have_bar(is_ci);
         let is_github = variable("GITHUB_ACTIONS") == "true";
-        let stderr = AutoStream::new(std::io::stderr(), choice);
-        Self { stderr, choice, verbosity, is_github, is_ci, has_bar, bar: None }
+        Self { screen: Screen::new(choice, progress_width()), choice, verbosity, is_github, is_ci, has_bar }
     }
 
     /// Before there are flags.
     pub(crate) fn plain() -> Self {
         let choice = AutoStream::choice(&std::io::stderr());
-        let stderr = AutoStream::new(std::io::stderr(), choice);
-        Self { stderr, choice, verbosity: Verbosity::Normal, is_github: false, is_ci: false, has_bar: false, bar: None }
+        let screen = Screen::new(choice, None);
+        Self { screen, choice, verbosity: Verbosity::Normal, is_github: false, is_ci: false, has_bar: false }
     }
 
     /// Should steps colour their output? Only if we do, on a terminal or because it was asked for.
@@ -135,51 +130,26 @@ impl Shell {
         }
     }
 
-    /// A whole line. Whether anybody reads it is not our concern: a closed standard error is no failure of a run.
+    /// A whole line.
     pub(crate) fn line(&mut self, line: &str) {
-        self.wipe();
-        let _ = writeln!(self.stderr, "{line}");
-        self.draw();
+        self.screen.write(format!("{line}\n").as_bytes());
     }
 
     /// Bytes as a step wrote them.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        self.wipe();
-        let _ = self.stderr.write_all(bytes);
-        if bytes.ends_with(b"\n") {
-            self.draw();
-        }
-        let _ = self.stderr.flush();
+        self.screen.write(bytes);
     }
 
-    /// What the bar shows from now on; `None`: there is none.
-    pub(crate) fn bar(&mut self, done: usize, total: usize, running: &[&str]) {
+    /// Shows a bar below the lines, where there may be one.
+    pub(crate) fn bar(&mut self, draw: impl FnOnce() -> Draw) {
         if self.has_bar {
-            let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0.into());
-            self.wipe();
-            self.bar = progress::line(done, total, running, width);
-            self.draw();
+            self.screen.bar(Some(draw()));
         }
     }
 
     /// Takes the bar away.
     pub(crate) fn no_bar(&mut self) {
-        self.wipe();
-        self.bar = None;
-    }
-
-    fn wipe(&mut self) {
-        if self.bar.is_some() {
-            // Not through the stream that takes escapes away: this one is no colour.
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
-
-    fn draw(&mut self) {
-        if let Some(bar) = &self.bar {
-            let _ = write!(self.stderr, "{bar}");
-            let _ = self.stderr.flush();
-        }
+        self.screen.bar(None);
     }
 }
 

@@ -240,7 +240,8 @@ fn run_again(prepared: &Prepared, shell: &mut Shell) -> Result<Vec<Made>, ExitCo
     let (guard, signals) = catch_signals(shell).unzip();
     let names = Names::new(model, &prepared.selection.order);
     let now = session.world.now;
-    let human = Human::new(shell, &names, loaded.sources(), prepared.title(), OutputStyle::Lines, now);
+    let (title, jobs) = (prepared.title(), prepared.options.jobs);
+    let human = Human::new(shell, &names, loaded.sources(), title, OutputStyle::Lines, now, jobs);
     let mut listener = Watch { human, model, made: Vec::new() };
     let ran = session.run(&mut listener, signals);
     let made = listener.made;

@@ -68,6 +68,8 @@ pub struct Planned {
     pub why: Vec<Why>,
     /// The production that is reused.
     pub reused: Option<Reused>,
+    /// If it may run: what it took when it last did.
+    pub expected: Option<Duration>,
 }
 
 /// The production that a cached step takes its outputs from.

@@ -75,7 +75,7 @@ pub(crate) fn run(
         let (output, trace) = run_once(command, into, injection)?;
         said = String::from_utf8_lossy(&output.stderr).into_owned();
         // It cannot always follow what is stopped and killed at the same time (`ptrace(PTRACE_LISTEN…): …`).
-        if !said.lines().any(|line| line.starts_with("strace: ")) {
+        if !said.lines().any(|line| line.starts_with("strace: ptrace(")) {
             return Ok((output, trace));
         }
     }

@@ -49,15 +49,23 @@ impl Session<'_> {
 
 impl Progress {
     fn planned(&self, world: &World<'_>, step: StepId) -> Planned {
+        let expected = || match world.recorded_duration(step) {
+            0 => None,
+            ms => Some(Duration::from_millis(ms)),
+        };
         match self.decided.get(&step) {
-            Some(decided) => {
-                Planned { step, decision: decided.decision, why: decided.why.clone(), reused: decided.reused() }
-            }
+            Some(decided) => Planned {
+                step,
+                decision: decided.decision,
+                why: decided.why.clone(),
+                reused: decided.reused(),
+                expected: (decided.decision == Decision::Run).then(expected).flatten(),
+            },
             None => {
                 let model = &world.definitions.model;
                 let open = world.upstream(step).into_iter().filter(|up| !self.settled.contains_key(up));
                 let why = open.map(|up| Why::Upstream(model.step(up).display_id.clone())).collect();
-                Planned { step, decision: Decision::Maybe, why, reused: None }
+                Planned { step, decision: Decision::Maybe, why, reused: None, expected: expected() }
             }
         }
     }
