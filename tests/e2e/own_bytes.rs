@@ -212,15 +212,19 @@ impl World {
             0 => {
                 let step = ["file", "tree", "gen", "bad", "x", "y"][random.below(6)];
                 self.workspace.env.insert("DIE".to_owned(), format!("{step}-{}", random.below(3)));
-                let outcome = self.workspace.run(&flags);
+                let (running, whole) = self.workspace.start_whole(&flags);
+                let outcome = running.end().1;
+                whole.end();
                 self.workspace.env.insert("DIE".to_owned(), "never".to_owned());
                 outcome
             }
             1 => {
-                let mut running = self.workspace.start(&flags);
+                let (mut running, whole) = self.workspace.start_whole(&flags);
                 running.until_lines(1 + random.below(24));
                 running.signal("KILL");
-                running.end().1
+                let outcome = running.end().1;
+                whole.end();
+                outcome
             }
             _ => self.workspace.run(&flags),
         };

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 
 use crate::harness::{Outcome, Workspace};
 
@@ -22,10 +23,34 @@ pub struct Gate {
     file: File,
 }
 
+/// A run with its guard and its steps.
+pub struct Whole(JoinHandle<Vec<u8>>);
+
+impl Whole {
+    /// Waits until nothing of it lives.
+    pub fn end(self) {
+        self.0.join().expect("the reader ends");
+    }
+}
+
 impl Workspace {
     /// Starts `cargo-zen run ARGS…` with JSON messages.
     pub fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(&[&["run", "--message-format", "json"], args].concat()))
+    }
+
+    /// As [`Workspace::start`], and how to wait for all that the run starts: what a killed one leaves lives for a moment, until
+    /// its guard has killed it.
+    pub fn start_whole(&self, args: &[&str]) -> (Running, Whole) {
+        let path = self.beside("whole");
+        let _ = std::fs::remove_file(&path);
+        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo starts");
+        assert!(made.success(), "a FIFO can be made");
+        let zen = self.command(&[&["run", "--message-format", "json"], args].concat());
+        let mut held = self.program("sh", &["-c", "exec 8> \"$0\"; exec \"$@\""]);
+        held.arg(&path).arg(zen.get_program()).args(zen.get_args());
+        let whole = std::thread::spawn(move || std::fs::read(path).expect("the FIFO can be read"));
+        (Running::start(held), Whole(whole))
     }
 
     /// A new gate; its path is in the variable `name` (which the tables must pass on by `pass-env`).
