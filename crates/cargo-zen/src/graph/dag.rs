@@ -43,6 +43,17 @@ pub(crate) struct Node {
     pub(crate) why: Vec<Why>,
 }
 
+impl Node {
+    /// What stands below its name: the state of a step, the place of an artifact if its name does not say it.
+    pub(crate) fn state_or_place(&self) -> &str {
+        match self.kind {
+            Kind::Step(state) => state.name(),
+            Kind::Artifact if self.about != self.name => &self.about,
+            Kind::Artifact | Kind::Files => "",
+        }
+    }
+}
+
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -25,10 +25,9 @@ pub(super) fn draw(dag: &Dag) -> String {
 }
 
 fn label(node: &Node) -> String {
-    match node.kind {
-        Kind::Step(state) => format!("{}\n{}", node.name, state.name()),
-        Kind::Artifact | Kind::Files if node.about.is_empty() || node.about == node.name => node.name.clone(),
-        Kind::Artifact | Kind::Files => format!("{}\n{}", node.name, node.about),
+    match node.state_or_place() {
+        "" => node.name.clone(),
+        below => format!("{}\n{below}", node.name),
     }
 }
 

@@ -50,10 +50,9 @@ pub(crate) fn draw(dag: &Dag) -> String {
 }
 
 fn label(node: &Node) -> String {
-    match node.kind {
-        Kind::Step(state) => format!("{}<br><small>{}</small>", plain(&node.name), state.name()),
-        Kind::Artifact | Kind::Files if node.about.is_empty() || node.about == node.name => plain(&node.name),
-        Kind::Artifact | Kind::Files => format!("{}<br><small>{}</small>", plain(&node.name), plain(&node.about)),
+    match node.state_or_place() {
+        "" => plain(&node.name),
+        below => format!("{}<br><small>{}</small>", plain(&node.name), plain(below)),
     }
 }
 

@@ -164,16 +164,12 @@ fn title(node: &Node) -> String {
     }
 }
 
-/// Its second line.
+/// Its second line: of a step that runs, why.
 fn about(node: &Node) -> String {
     let text = match node.kind {
-        Kind::Step(state) if node.about.is_empty() => state.name(),
-        Kind::Step(_) | Kind::Artifact => node.about.as_str(),
-        Kind::Files => "",
+        Kind::Step(_) if !node.about.is_empty() => node.about.as_str(),
+        _ => node.state_or_place(),
     };
-    if text == node.name {
-        return String::new();
-    }
     if text.chars().count() <= ABOUT { text.to_owned() } else { text.chars().take(ABOUT - 1).chain(['…']).collect() }
 }
 
