@@ -36,7 +36,14 @@ impl Whole {
 impl Workspace {
     /// Starts `cargo-zen run ARGS…` with JSON messages.
     pub fn start(&self, args: &[&str]) -> Running {
-        Running::start(self.command(&[&["run", "--message-format", "json"], args].concat()))
+        let zen = self.command(&[&["run", "--message-format", "json"], args].concat());
+        // The tests themselves may have been started by `nohup`, and zen would heed that.
+        if cfg!(target_os = "linux") {
+            let mut hears = self.program("env", &["--default-signal=HUP"]);
+            hears.arg(zen.get_program()).args(zen.get_args());
+            return Running::start(hears);
+        }
+        Running::start(zen)
     }
 
     /// As [`Workspace::start`], and how to wait for all that the run starts: what a killed one leaves lives for a moment, until

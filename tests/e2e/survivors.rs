@@ -157,7 +157,9 @@ fn f34_when_the_terminal_is_closed_nothing_survives() {
     let (mut workspace, _go, held) = waiting(LONG, "");
     // Zen removes what the step left after nothing of the step lives any more.
     let until_zen_ends = Held::by(&mut workspace, "ENDS");
-    let zen = format!("exec 8> \"$ENDS\"; exec {} run --color never", env!("CARGO_BIN_EXE_cargo-zen"));
+    let zen = env!("CARGO_BIN_EXE_cargo-zen");
+    // Whoever started the tests by `nohup` did not mean this.
+    let zen = format!("exec 8> \"$ENDS\"; exec env --default-signal=HUP {zen} run --color never");
     let mut terminal = workspace.program("script", &["-qfc", &zen, "/dev/null"]);
     terminal.stdin(Stdio::null());
     let mut running = Running::start(terminal);

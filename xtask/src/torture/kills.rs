@@ -1,4 +1,5 @@
-//! The kill sweep: SIGKILL at each state of the disk that a command goes through.
+//! The kill sweep: SIGKILL at each state of the disk that a command goes through, by strace, and before each of its calls
+//! that change something, by a shim.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use super::shim::Shim;
 use super::stage::{DEEDS, Deed, Stage, refusal};
 use super::strace::{self, Injection, Target};
 use super::sweep::{Found, Length, Progress, Sweep};
@@ -19,8 +21,9 @@ const TRIES: usize = 12;
 /// That strace is not there, or what the disk says.
 pub(crate) fn run(sweep: &Sweep) -> io::Result<Found> {
     strace::require()?;
+    let shim = Shim::build(&sweep.folder)?;
     let mut found = Found::default();
-    let (mut all, mut missed) = (0, 0);
+    let (mut all, mut missed, mut calls) = (0, 0, 0);
     for deed in DEEDS {
         let kills = {
             let stage = sweep.stage(0)?;
@@ -56,9 +59,40 @@ pub(crate) fn run(sweep: &Sweep) -> io::Result<Found> {
             missed += 1;
         }
         found.take(done.found);
+        let (done, number) = before_each_call(deed, &shim, sweep)?;
+        found.take(done);
+        calls += number;
     }
-    found.say(format!("{} of {all} states reached", all - missed));
+    found.say(format!("{} of {all} states reached by strace; before each of {calls} calls by a shim", all - missed));
     Ok(found)
+}
+
+/// Kills before each call that changes something, by their number in the whole process; how many there were.
+fn before_each_call(deed: &Deed, shim: &Shim, sweep: &Sweep) -> io::Result<(Found, usize)> {
+    let count = {
+        let stage = sweep.stage(0)?;
+        stage.prepare(deed)?;
+        stage.prepare(deed)?;
+        let (output, count) = shim.run(stage.command(deed.disturbed), &stage.root, usize::MAX)?;
+        count.filter(|_| output.status.success()).ok_or_else(|| refusal(deed.disturbed, &output))?
+    };
+    let every = match sweep.length {
+        Length::Long => 1,
+        Length::Short => count.div_ceil(6),
+    };
+    let chosen: Vec<usize> = (0..count).step_by(every.max(1)).collect();
+    let done = sweep.on_all_stages(&chosen, |_, stage, nth, progress| {
+        stage.prepare(deed)?;
+        let (output, _) = shim.run(stage.command(deed.disturbed), &stage.root, *nth)?;
+        let what = format!("{}, killed before its change {nth} through the C library", deed.name);
+        match output.status.signal() {
+            Some(9) => progress.check(stage, &what, || stage.check(deed)),
+            // One of the last ones, and this time there were fewer.
+            None if output.status.success() => Ok(()),
+            _ => progress.check(stage, &what, || Err(refusal(deed.disturbed, &output))),
+        }
+    })?;
+    Ok((done.found, chosen.len()))
 }
 
 /// Kills once, and checks what was left; in which state it was hit.

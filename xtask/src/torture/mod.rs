@@ -6,6 +6,7 @@ mod errors;
 mod flips;
 mod kills;
 mod power;
+mod shim;
 mod stage;
 mod strace;
 mod sweep;
