@@ -217,13 +217,14 @@ pub fn outer_environment<'s>(outer: &Outer, steps: impl Iterator<Item = &'s Step
 }
 
 /// The `$NAME`s of a shell string that are set outside and that the step does not get, sorted: most likely the author
-/// forgot to declare them. What stands in single quotes, and what the script sets itself, does not count.
+/// forgot to declare them. What stands in single quotes, and what the script or any shell sets itself, does not count.
 pub fn undeclared_variables(script: &str, environment: &StepEnvironment, outer: &Outer) -> Vec<String> {
     let is_forgotten = |name: &String| {
         let name = OsStr::new(name);
         // What zen itself sets comes to every step, whatever an outer zen had set.
         let is_ours = name.as_encoded_bytes().starts_with(b"ZEN_");
-        !is_ours && outer.contains_key(name) && !environment.vars.contains_key(name)
+        let is_the_shells = ["IFS", "OPTIND", "PPID", "PWD"].iter().any(|set| name == *set);
+        !is_ours && !is_the_shells && outer.contains_key(name) && !environment.vars.contains_key(name)
     };
     shell_variables(script).into_iter().filter(is_forgotten).collect()
 }

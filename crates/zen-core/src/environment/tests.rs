@@ -128,9 +128,10 @@ fn env_wins_over_all() {
 
 #[test]
 fn undeclared_variables_are_named() {
-    let outer = outer(&[("A", "1"), ("B", "1"), ("C", "1"), ("D", "1"), ("E", "1"), ("PATH", "1"), ("F", "1")]);
+    let outer =
+        outer(&[("A", "1"), ("B", "1"), ("C", "1"), ("D", "1"), ("E", "1"), ("PATH", "1"), ("F", "1"), ("PWD", "/")]);
     let environment = step_environment(&outer, &step(false, &[], &[]), &BTreeMap::new(), Conditions::default());
-    let script = r#"B=2; for C in x; do echo "$A ${F:-x}" '$D' \$E $B $C $PATH $NOWHERE $$; done"#;
+    let script = r#"B=2; for C in x; do echo "$A ${F:-x}" '$D' \$E $B $C $PATH $PWD $NOWHERE $$; done"#;
     assert_eq!(undeclared_variables(script, &environment, &outer), ["A", "F"]);
 }
 
