@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::builder::ValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{Resettable, ValueParser};
+use clap::{ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Pipelines in Cargo.toml, cached by content.
 #[derive(Debug, Parser)]
@@ -80,25 +80,54 @@ pub(crate) enum MessageFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run pipelines: only the steps whose inputs changed
-    Run(Run),
+    Run(Later<Run>),
     /// Show what would run, and why
-    Status(Status),
+    Status(Later<Status>),
     /// Show what a step's key is made of, and what changed
-    Explain(Explain),
+    Explain(Later<Explain>),
     /// List pipelines and their steps
-    List(List),
+    List(Later<List>),
     /// Draw the steps and what stands between them, with the state of each
-    Graph(Graph),
+    Graph(Later<Graph>),
     /// Show earlier runs: what ran and why, parameters and metrics
-    Runs(Runs),
+    Runs(Later<Runs>),
     /// Show the captured output of a step
-    Logs(Logs),
+    Logs(Later<Logs>),
     /// Show and export what steps made, by name and version
-    Artifacts(Artifacts),
+    Artifacts(Later<Artifacts>),
     /// Remove cached results
-    Clean(Clean),
+    Clean(Later<Clean>),
     /// Read the whole store against its digests, or run a step again and compare
-    Verify(Verify),
+    Verify(Later<Verify>),
+}
+
+/// The flags of a command, which are defined only when it is the one that was typed: defining those of all takes longer than
+/// deciding that there is nothing to do.
+#[derive(Debug)]
+pub(crate) struct Later<A>(pub(crate) A);
+
+impl<A: Args> Args for Later<A> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(|command| {
+            // What the command is for stands with its name.
+            let (about, long) = (command.get_about().cloned(), command.get_long_about().cloned());
+            A::augment_args(command).about(Resettable::from(about)).long_about(Resettable::from(long))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<A: FromArgMatches> FromArgMatches for Later<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        A::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 /// What to run, and how its cache is used: common to `run` and `status`.

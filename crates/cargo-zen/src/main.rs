@@ -32,7 +32,7 @@ use clap::{CommandFactory, Parser};
 use zen_core::process::guard;
 
 use crate::exit::ExitCode as Exit;
-use crate::flags::{Cli, Command};
+use crate::flags::{Cli, Command, Later};
 use crate::load::Loaded;
 use crate::shell::Shell;
 
@@ -65,16 +65,16 @@ fn command_line() -> ExitCode {
     };
     let mut shell = Shell::new(&cli.global);
     let done = match &cli.command {
-        Command::Run(run) => run::run(&cli.global, run, &mut shell),
-        Command::Status(status) => run::status(&cli.global, status, &mut shell),
-        Command::Explain(explain) => explain::explain(&cli.global, explain, &mut shell),
-        Command::List(list) => list::list(&cli.global, list, &mut shell),
-        Command::Graph(graph) => graph::graph(&cli.global, graph, &mut shell),
-        Command::Runs(runs) => runs::runs(&cli.global, runs, &mut shell),
-        Command::Logs(logs) => logs::logs(&cli.global, logs, &mut shell),
-        Command::Artifacts(artifacts) => artifacts::artifacts(&cli.global, artifacts, &mut shell),
-        Command::Clean(clean) => clean::clean(&cli.global, clean, &mut shell),
-        Command::Verify(verify) => verify::verify(&cli.global, verify, &mut shell),
+        Command::Run(Later(run)) => run::run(&cli.global, run, &mut shell),
+        Command::Status(Later(status)) => run::status(&cli.global, status, &mut shell),
+        Command::Explain(Later(explain)) => explain::explain(&cli.global, explain, &mut shell),
+        Command::List(Later(list)) => list::list(&cli.global, list, &mut shell),
+        Command::Graph(Later(graph)) => graph::graph(&cli.global, graph, &mut shell),
+        Command::Runs(Later(runs)) => runs::runs(&cli.global, runs, &mut shell),
+        Command::Logs(Later(logs)) => logs::logs(&cli.global, logs, &mut shell),
+        Command::Artifacts(Later(artifacts)) => artifacts::artifacts(&cli.global, artifacts, &mut shell),
+        Command::Clean(Later(clean)) => clean::clean(&cli.global, clean, &mut shell),
+        Command::Verify(Later(verify)) => verify::verify(&cli.global, verify, &mut shell),
     };
     done.into()
 }
