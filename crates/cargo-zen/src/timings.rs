@@ -11,7 +11,7 @@ use zen_core::event::{Event, Part, Spent, Summary};
 use zen_core::model::StepId;
 use zen_core::scan::own;
 
-use crate::words::{Names, count};
+use crate::words::{Names, count, escaped};
 
 /// What a run spent its time on.
 #[derive(Debug)]
@@ -185,22 +185,6 @@ fn micros(time: Duration) -> f64 {
 
 fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
-}
-
-/// Text within a page: a step's name can hold anything.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

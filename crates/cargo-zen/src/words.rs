@@ -53,6 +53,25 @@ pub(crate) fn came_of_it(numbers: [usize; 4], took: Duration, saving: Duration) 
     format!("{what} in {}{saving}", elapsed(took))
 }
 
+/// Text within HTML or XML: a step's name can hold anything.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            // XML has no way to write these.
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// What steps are called on the screen: the name alone where no other step of the run has it.
 #[derive(Debug, Default)]
 pub(crate) struct Names(HashMap<StepId, String>);

@@ -6,6 +6,7 @@ use ascii_dag::ir::{EdgePath, LayoutEdge, LayoutIR};
 use ascii_dag::{CustomNode, Direction, Graph, LayoutConfig, QUALITY};
 
 use super::dag::{Dag, Edge, Kind, Link, Node};
+use crate::words::escaped;
 
 /// Pixels of a column and of a row of the layout.
 const CELL: (usize, usize) = (8, 16);
@@ -186,20 +187,4 @@ fn summary(dag: &Dag) -> String {
         Kind::Artifact | Kind::Files => None,
     });
     format!("Graph of steps: {}", steps.collect::<Vec<_>>().join(", "))
-}
-
-/// Text as XML may have it.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
