@@ -74,7 +74,8 @@ fn before_each_call(deed: &Deed, shim: &Shim, sweep: &Sweep) -> io::Result<(Foun
         stage.prepare(deed)?;
         stage.prepare(deed)?;
         let (output, count) = shim.run(stage.command(deed.disturbed), &stage.root, usize::MAX)?;
-        count.filter(|_| output.status.success()).ok_or_else(|| refusal(deed.disturbed, &output))?
+        // None at all: the shim was not loaded.
+        count.filter(|count| output.status.success() && *count > 0).ok_or_else(|| refusal(deed.disturbed, &output))?
     };
     let every = match sweep.length {
         Length::Long => 1,

@@ -96,7 +96,7 @@ impl<'r, 'w> Loop<'r, 'w> {
         let duration = |step| match settled.get(&step).and_then(|settled| settled.record.as_ref()) {
             _ if !any_to_run => 0,
             Some(record) => record.duration_ms,
-            None => world.recorded_duration(step),
+            None => world.recorded_duration(step).unwrap_or(0),
         };
         let pools = &world.definitions.model.settings.pools;
         let schedule =

@@ -49,10 +49,7 @@ impl Session<'_> {
 
 impl Progress {
     fn planned(&self, world: &World<'_>, step: StepId) -> Planned {
-        let expected = || match world.recorded_duration(step) {
-            0 => None,
-            ms => Some(Duration::from_millis(ms)),
-        };
+        let expected = || world.recorded_duration(step).map(Duration::from_millis);
         match self.decided.get(&step) {
             Some(decided) => Planned {
                 step,
@@ -290,10 +287,10 @@ impl World<'_> {
         explanation_of(&self.store, record)
     }
 
-    /// How long the step took when it last ran, in milliseconds; 0 if it never did.
-    pub(super) fn recorded_duration(&self, step: StepId) -> u64 {
+    /// How long the step took when it last ran, in milliseconds; `None` if it never did.
+    pub(super) fn recorded_duration(&self, step: StepId) -> Option<u64> {
         let step = self.definitions.model.step(step);
-        self.store.records.latest_of_step(&step.display_id, 1).first().map_or(0, |record| record.duration_ms)
+        self.store.records.latest_of_step(&step.display_id, 1).first().map(|record| record.duration_ms)
     }
 }
 
