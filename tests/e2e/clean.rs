@@ -1,7 +1,6 @@
 //! `clean`: what it removes, what it leaves, and what it says. After each of them the next run works.
 
 use std::fs;
-use std::process::Command;
 
 use crate::harness::{Outcome, Workspace};
 
@@ -210,19 +209,12 @@ fn f_24_clean_expired_spares_what_another_step_may_use() {
     }
 }
 
-fn git(workspace: &Workspace, args: &[&str]) {
-    let mut command = Command::new("git");
-    command.args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]);
-    let done = command.args(args).current_dir(&workspace.root).output().expect("git starts");
-    assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
 #[test]
 fn clean_outputs_leaves_what_git_tracks_and_what_somebody_edited() {
     let workspace = workspace();
     run(&workspace);
-    git(&workspace, &["init", "-q"]);
-    git(&workspace, &["add", "other.txt", "in.txt"]);
+    workspace.git(&["init", "-q"]);
+    workspace.git(&["add", "other.txt", "in.txt"]);
     workspace.write("made.txt", "edited by hand\n");
     let used = "target/zen/out/p/use/used.txt";
     assert!(workspace.exists(used), "the place of an output that has only a name");

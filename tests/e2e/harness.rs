@@ -160,6 +160,15 @@ impl Workspace {
         command
     }
 
+    /// Runs git in it; what it says on standard output.
+    pub fn git(&self, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]);
+        let done = command.args(args).current_dir(&self.root).output().expect("git starts");
+        assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("what git says here is UTF-8")
+    }
+
     /// Runs `cargo-zen ARGS…`.
     pub fn zen(&self, args: &[&str]) -> Outcome {
         Outcome::of(self.command(args).output().expect("cargo-zen starts"))

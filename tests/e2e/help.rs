@@ -224,9 +224,10 @@ fn of_logs() {
       <STEP>  The step
 
     Options:
-          --run <ID>  The run: its number, `last` or `last~N` [default: the latest in which the step
-                      ran]
-      -h, --help      Print help
+          --run <ID>    The run: its number, `last`, `last~N` or a git revision [default: the latest in
+                        which the step ran]
+      -t, --timestamps  Put the time (UTC) at which it began before each line
+      -h, --help        Print help
 
     Manifest Options:
           --manifest-path <PATH>  Path to Cargo.toml

@@ -115,6 +115,31 @@ fn logs_of_a_certain_run() {
 }
 
 #[test]
+fn a_line_of_a_log_has_the_time_at_which_it_came() {
+    let mut workspace = Workspace::with_step(
+        "run = 'echo one; read x < \"$GATE\"; printf \"two\\n\\nend\"'\nfiles = ['in.txt']\npass-env = ['GATE']\n",
+    );
+    workspace.write("in.txt", "");
+    let mut gate = workspace.gate("GATE");
+    let now = || jiff::Timestamp::now().as_millisecond();
+    let before = now();
+    let mut running = workspace.start(&[]);
+    running.until_printed("one");
+    let between = now();
+    gate.open();
+    running.end_ok();
+    let said = said(&workspace, &["logs", "s", "--timestamps"]).0;
+    let lines: Vec<(&str, &str)> = said.lines().map(|line| line.split_once("  ").expect("a time")).collect();
+    assert_eq!(lines.iter().map(|(_, text)| *text).collect::<Vec<_>>(), ["one", "two", "", "end"], "{said}");
+    let time = |text: &str| text.parse::<jiff::Timestamp>().expect("it is RFC 3339").as_millisecond();
+    let times: Vec<i64> = lines.iter().map(|(at, _)| time(at)).collect();
+    assert!(
+        times.is_sorted() && before <= times[0] && times[0] <= between && between <= times[1],
+        "{before} {between} {said}"
+    );
+}
+
+#[test]
 fn a_failed_step_has_a_log_too() {
     let workspace = workspace();
     workspace.edit("Cargo.toml", "echo loading;", "echo loading; echo it broke >&2; exit 3;");

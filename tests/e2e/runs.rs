@@ -40,8 +40,11 @@ fn shown(workspace: &Workspace, args: &[&str]) -> String {
         let is_time = number.strip_suffix('s').is_some_and(|digits| digits.parse::<f64>().is_ok());
         if is_time { word.replacen(number, "…", 1) } else { word.to_owned() }
     });
+    let text: String = words.collect();
+    let compiler = text.lines().position(|line| line.starts_with("by rustc 1."));
+    let lines = text.split_inclusive('\n').enumerate().filter(|(at, _)| Some(*at) != compiler);
     // What took no time at all saves none.
-    words.collect::<String>().replace(" (saved …)", "").replace(", saved …)", ")")
+    lines.map(|(_, line)| line).collect::<String>().replace(" (saved …)", "").replace(", saved …)", ")")
 }
 
 fn message(workspace: &Workspace, args: &[&str]) -> Value {
@@ -59,10 +62,10 @@ fn each_run_is_a_line_the_last_one_at_the_end() {
     workspace.run(&["--set", "n=9"]);
     workspace.ok(&[]);
     insta::assert_snapshot!(shown(&workspace, &[]), @r#"
-    1  … ago  p  ok      2 ran in …
-    2  … ago  p  ok      1 ran, 1 cached in …
-    3  … ago  p  failed  1 cached, 1 failed in …
-    4  … ago  p  ok      2 cached in …
+    1  … ago  p            ok      2 ran in …
+    2  … ago  p --set n=2  ok      1 ran, 1 cached in …
+    3  … ago  p --set n=9  failed  1 cached, 1 failed in …
+    4  … ago  p            ok      2 cached in …
     "#);
     insta::assert_snapshot!(shown(&workspace, &["-n", "1"]), @"4  … ago  p  ok  2 cached in …");
     let runs = message(&workspace, &["-n", "2"]);
@@ -79,7 +82,7 @@ fn one_run_shows_what_ran_why_with_what_and_what_came_of_it() {
     workspace.ok(&[]);
     workspace.ok(&["--set", "n=2"]);
     insta::assert_snapshot!(shown(&workspace, &["show"]), @r#"
-    run 2: p (… ago)
+    run 2: p --set n=2 (… ago)
     1 ran, 1 cached in …
            Fresh p/load (run 1)
              Ran p/train in … (param `n`: 1 → 2)
@@ -108,7 +111,7 @@ fn two_runs_differ_by_what_changed_and_by_their_metrics() {
     workspace.ok(&["--set", "n=2"]);
     insta::assert_snapshot!(shown(&workspace, &["diff"]), @r#"
     run 1: p: 2 ran in …
-    run 2: p: 1 ran, 1 cached in …
+    run 2: p --set n=2: 1 ran, 1 cached in …
     p/train
         param `n`: 1 → 2
         scores.accuracy: 0.1 → 0.2 (+0.1)
@@ -136,12 +139,58 @@ fn a_run_whose_store_is_gone_is_told_as_far_as_history_goes() {
     std::fs::remove_dir_all(workspace.path("target/zen/v1")).expect("it is there");
     insta::assert_snapshot!(shown(&workspace, &["diff"]), @r#"
     run 1: p: 2 ran in …
-    run 2: p: 1 ran, 1 cached in …
+    run 2: p --set n=2: 1 ran, 1 cached in …
     p/train
         what it was made from is no longer in the store
     1 step the same
     "#);
     assert_eq!(message(&workspace, &["show"])["steps"][1]["metrics"], Value::Null);
+}
+
+#[test]
+fn a_run_knows_its_commit_its_compiler_and_can_be_asked_for_by_revision() {
+    let workspace = pipeline();
+    workspace.write(".gitignore", "target\n");
+    workspace.git(&["init", "-q", "-b", "main"]);
+    workspace.ok(&[]);
+    let before = message(&workspace, &["show"]);
+    assert_eq!((&before["commit"], &before["dirty"]), (&Value::Null, &Value::Null), "there is no commit yet");
+    workspace.git(&["add", "Cargo.toml", "in.txt"]);
+    workspace.git(&["commit", "-q", "-m", "one"]);
+    workspace.ok(&["--set", "n=2"]);
+    workspace.write("in.txt", "b\n");
+    workspace.ok(&[]);
+    workspace.git(&["commit", "-q", "-a", "-m", "two"]);
+    workspace.ok(&["--set", "n=3"]);
+    workspace.ok(&["--set", "n=3"]);
+    let commit = |revision: &str| workspace.git(&["rev-parse", revision]).trim().to_owned();
+    let (first, second) = (commit("HEAD~1"), commit("HEAD"));
+    let facts = |run: &str| {
+        let run = message(&workspace, &["show", run]);
+        (run["run"].clone(), run["commit"].clone(), run["dirty"].clone())
+    };
+    assert_eq!(facts("2"), (2.into(), first.as_str().into(), false.into()));
+    assert_eq!(facts("3"), (3.into(), first.as_str().into(), true.into()));
+    assert_eq!(facts("5"), (5.into(), Value::Null, Value::Null), "it ran nothing");
+    assert_eq!(facts("main"), (4.into(), second.as_str().into(), false.into()));
+    assert_eq!(facts("HEAD~1"), facts("3"), "the latest of its runs");
+    assert_eq!(facts(&first[..10]), facts("3"));
+    let said = shown(&workspace, &["show", "HEAD~1"]);
+    let line = said.lines().nth(2).expect("a third line");
+    assert!(line.starts_with(&format!("at {} (dirty) by rustc 1.", &first[..12])), "{said}");
+    let log = workspace.zen(&["explain", "train", "--run", "HEAD~1", "--set", "n=2"]);
+    assert!(log.stdout.contains("run 3"), "{}", log.stdout);
+}
+
+#[test]
+fn what_was_asked_is_as_it_was_typed() {
+    let workspace = pipeline();
+    workspace.write("with.toml", "params.n = 2\n");
+    workspace.ok(&["--set", "n=2", "--no-cache=load", "--", "x y"]);
+    workspace.ok(&["--config", "with.toml"]);
+    let asked = |run: &str| message(&workspace, &["show", run])["request"].clone();
+    assert_eq!(asked("1"), "p --set n=2 --no-cache=load -- 'x y'");
+    assert_eq!(asked("2"), "p --config with.toml");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::human::age;
 use crate::json::{FORMAT, decision, reasons};
 use crate::load::{report, show};
 use crate::run::{Prepared, plan_line, put};
+use crate::runs::find;
 use crate::shell::{Shell, Verbosity};
 use crate::words::count;
 
@@ -42,18 +43,9 @@ pub(crate) fn explain(global: &Global, flags: &flags::Explain, shell: &mut Shell
         Err(error) => return report(shell, &error, loaded.sources()),
     };
     show(shell, session.warnings(), loaded.sources());
-    let run = match flags.run.as_deref().map(|name| (name, session.world.history().find(name))) {
-        None => None,
-        Some((_, Ok(Some(run)))) => Some(run),
-        Some((name, Ok(None))) => {
-            shell.error(&format!("there is no run `{name}`"));
-            shell.help("a run is its number, `last`, or `last~2` for two before that");
-            return ExitCode::NothingSelected;
-        }
-        Some((_, Err(error))) => {
-            shell.error(&format!("the history of runs cannot be read: {error}"));
-            return ExitCode::Store;
-        }
+    let run = match flags.run.as_deref().map(|name| find(&loaded.project, name)).transpose() {
+        Ok(run) => run,
+        Err(missing) => return missing.say(shell),
     };
     let explained = match session.explain(step, run.as_ref()) {
         Ok(explained) => explained,

@@ -235,7 +235,7 @@ pub(crate) struct Explain {
     /// The step
     #[arg(value_name = "STEP")]
     pub(crate) step: String,
-    /// Compare with this run: its number, `last` or `last~N` [default: the nearest earlier record]
+    /// Compare with this run: its number, `last`, `last~N` or a git revision [default: the nearest earlier record]
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
     /// How the tables are taken.
@@ -294,7 +294,7 @@ pub(crate) struct Runs {
     pub(crate) limit: Option<usize>,
 }
 
-/// Which runs. RUN is a number, `last`, or `last~2` for two before that.
+/// Which runs. RUN is a number, `last`, `last~2` for two before that, or a git revision: its latest run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
     /// Show one run: its steps, their parameters and metrics
@@ -320,9 +320,12 @@ pub(crate) struct Logs {
     /// The step
     #[arg(value_name = "STEP")]
     pub(crate) step: String,
-    /// The run: its number, `last` or `last~N` [default: the latest in which the step ran]
+    /// The run: its number, `last`, `last~N` or a git revision [default: the latest in which the step ran]
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
+    /// Put the time (UTC) at which it began before each line
+    #[arg(short, long)]
+    pub(crate) timestamps: bool,
 }
 
 /// `cargo zen artifacts`

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use zen_core::captured::Captured;
 use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::{EngineError, select};
 use zen_core::graph::{Request, SelectError};
@@ -14,8 +15,10 @@ use crate::exit::ExitCode;
 use crate::flags::{self, Global};
 use crate::load::{Loaded, report};
 use crate::run::put;
+use crate::runs;
 use crate::shell::Shell;
 use crate::tame::tame;
+use crate::words::utc;
 
 /// `cargo zen logs`
 pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> ExitCode {
@@ -38,7 +41,11 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
         }
         Err(error) => (flags.step.clone(), Some(error)),
     };
-    let (run, step) = match (find(&history, &id, flags.run.as_deref()), unknown) {
+    let run = match flags.run.as_deref().map(|name| runs::find(&loaded.project, name)).transpose() {
+        Ok(run) => run,
+        Err(missing) => return missing.say(shell),
+    };
+    let (run, step) = match (find(&history, &id, run), unknown) {
         (Ok(found), _) => found,
         (Err(_), Some(error)) => return report(shell, &error, loaded.sources()),
         (Err(text), None) => {
@@ -68,7 +75,20 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
         }
         _ => shell.note(&format!("output of `{}` in run {}", step.step, run.id)),
     }
-    put(std::io::stdout(), &for_reading(&bytes, shell.is_github), shell)
+    let captured = Captured::decode(bytes);
+    let text = if flags.timestamps { stamped(&captured) } else { captured.text().to_vec() };
+    put(std::io::stdout(), &for_reading(&text, shell.is_github), shell)
+}
+
+/// Each line behind the time at which it began.
+fn stamped(captured: &Captured) -> Vec<u8> {
+    let mut text = Vec::new();
+    for line in captured.lines() {
+        let at = line.at.map_or_else(|| "-".to_owned(), utc);
+        text.extend_from_slice(format!("{at}  ").as_bytes());
+        text.extend_from_slice(line.text);
+    }
+    text
 }
 
 /// A log that is shown again: what a terminal or GitHub's runner would obey, it is not to obey once more.
@@ -83,7 +103,7 @@ fn for_reading(bytes: &[u8], is_github: bool) -> Vec<u8> {
 }
 
 /// The step's entry in the run that is asked for, or in the latest in which it ran.
-fn find(history: &History, name: &str, run: Option<&str>) -> Result<(RunEntry, StepEntry), String> {
+fn find(history: &History, name: &str, run: Option<RunEntry>) -> Result<(RunEntry, StepEntry), String> {
     let is_it = |step: &&StepEntry| step.step == name || split_id(&step.step).is_some_and(|(_, short)| short == name);
     let unreadable = |error: std::io::Error| format!("the history of runs cannot be read: {error}");
     let in_run = |run: RunEntry| {
@@ -97,10 +117,7 @@ fn find(history: &History, name: &str, run: Option<&str>) -> Result<(RunEntry, S
             (None, _) => Ok(None),
         }
     };
-    if let Some(id) = run {
-        let unknown =
-            || format!("there is no run `{id}`; a run is its number, `last`, or `last~2` for two before that");
-        let run = history.find(id).map_err(unreadable)?.ok_or_else(unknown)?;
+    if let Some(run) = run {
         let number = run.id;
         return in_run(run)?.ok_or_else(|| format!("run {number} had no step `{name}`"));
     }

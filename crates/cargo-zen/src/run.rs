@@ -26,7 +26,7 @@ use crate::json::Json;
 use crate::load::{Loaded, report, show};
 use crate::shell::{Shell, Verb, Verbosity};
 use crate::timings::Timings;
-use crate::words::{Names, count};
+use crate::words::{Names, count, typed};
 
 /// `cargo zen run`
 pub(crate) fn run(global: &Global, flags: &flags::Run, shell: &mut Shell) -> ExitCode {
@@ -119,7 +119,7 @@ impl Prepared {
                     .env
                     .contains_key(std::ffi::OsStr::new("RUSTUP_TOOLCHAIN")),
             },
-            request: request_text(&loaded.definitions.model, &selection),
+            request: request_text(&loaded.definitions.model, &selection, &flags.how),
             store_dir: loaded.store_dir.clone(),
         };
         Ok(Self { loaded, selection, options })
@@ -321,8 +321,25 @@ fn title(model: &Model, selection: &Selection) -> String {
     }
 }
 
-fn request_text(model: &Model, selection: &Selection) -> String {
-    format!("cargo zen run {} (process {})", title(model, selection), std::process::id())
+/// What is asked for, as it would be typed, and who asks.
+fn request_text(model: &Model, selection: &Selection, how: &flags::How) -> String {
+    let mut text = format!("cargo zen run {}", title(model, selection));
+    let flag = |name: &str, values: &[String]| {
+        let one = |value: &String| match value.as_str() {
+            "" => format!(" --{name}"),
+            value => format!(" --{name}={}", typed(value)),
+        };
+        values.iter().map(one).collect::<String>()
+    };
+    how.set.iter().for_each(|value| text.push_str(&format!(" --set {}", typed(value))));
+    text.extend(how.config.iter().map(|file| format!(" --config {}", typed(&file.to_string_lossy()))));
+    text.push_str(&flag("cache", &how.cache));
+    text.push_str(&flag("no-cache", &how.no_cache));
+    if !how.args.is_empty() {
+        text.push_str(" --");
+        how.args.iter().for_each(|arg| text.push_str(&format!(" {}", typed(arg))));
+    }
+    format!("{text} (process {})", std::process::id())
 }
 
 fn plan_text(plan: &[Planned], names: &Names, now: zen_core::artifact::Timestamp, verbosity: Verbosity) -> String {

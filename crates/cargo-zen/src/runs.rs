@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use zen_core::artifact::Timestamp;
 use zen_core::decide::Why;
+use zen_core::engine::Project;
 use zen_core::engine::history::{RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::now;
 use zen_core::engine::past::{Facts, Past};
@@ -31,44 +32,57 @@ pub(crate) fn runs(global: &Global, flags: &flags::Runs, shell: &mut Shell) -> E
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let past = match Past::open(&loaded.project, &loaded.definitions, loaded.store_dir.as_deref()) {
+    let project = &loaded.project;
+    let past = match Past::open(project, &loaded.definitions, loaded.store_dir.as_deref()) {
         Ok(past) => past,
         Err(error) => return report(shell, &error, loaded.sources()),
     };
     let is_json = global.message_format == MessageFormat::Json;
     let text = match &flags.command {
         None => list(&past, flags.limit.unwrap_or(LISTED), is_json),
-        Some(RunsCommand::Show { run }) => find(&past, run).map(|run| {
+        Some(RunsCommand::Show { run }) => find(project, run).map(|run| {
             let run = Whole::new(&past, run);
             if is_json { message(&run.json("run")) } else { run.text(now()) }
         }),
-        Some(RunsCommand::Diff { a, b }) => find(&past, a).and_then(|a| Ok((a, find(&past, b)?))).map(|(a, b)| {
+        Some(RunsCommand::Diff { a, b }) => find(project, a).and_then(|a| Ok((a, find(project, b)?))).map(|(a, b)| {
             let difference = Difference::new(&past, &Whole::new(&past, a), &Whole::new(&past, b));
             if is_json { message(&difference.json()) } else { difference.text() }
         }),
     };
     match text {
         Ok(text) => put(shell.stdout(), text.as_bytes(), shell),
-        Err(Missing::Unreadable(error)) => {
-            shell.error(&format!("the history of runs cannot be read: {error}"));
-            ExitCode::Store
-        }
-        Err(Missing::Unknown(name)) => {
-            shell.error(&format!("there is no run `{name}`"));
-            shell.help("a run is its number, `last`, or `last~2` for two before that; `cargo zen runs` lists them");
-            ExitCode::NothingSelected
-        }
+        Err(missing) => missing.say(shell),
     }
 }
 
 /// Why there is no run to show.
-enum Missing {
+pub(crate) enum Missing {
     Unreadable(std::io::Error),
     Unknown(String),
 }
 
-fn find(past: &Past<'_>, name: &str) -> Result<RunEntry, Missing> {
-    past.find(name).map_err(Missing::Unreadable)?.ok_or_else(|| Missing::Unknown(name.to_owned()))
+impl Missing {
+    /// To whoever asked for the run.
+    pub(crate) fn say(self, shell: &mut Shell) -> ExitCode {
+        match self {
+            Self::Unreadable(error) => {
+                shell.error(&format!("the history of runs cannot be read: {error}"));
+                ExitCode::Store
+            }
+            Self::Unknown(name) => {
+                shell.error(&format!("there is no run `{name}`"));
+                shell.help(
+                    "a run is its number, `last`, `last~2` for two before that, or a git revision; `cargo zen runs` lists them",
+                );
+                ExitCode::NothingSelected
+            }
+        }
+    }
+}
+
+/// The run that a name means.
+pub(crate) fn find(project: &Project, name: &str) -> Result<RunEntry, Missing> {
+    project.find_run(name).map_err(Missing::Unreadable)?.ok_or_else(|| Missing::Unknown(name.to_owned()))
 }
 
 fn message(value: &Value) -> String {
@@ -121,6 +135,23 @@ fn asked(run: &RunEntry) -> &str {
     text.rsplit_once(" (process ").map_or(text, |(asked, _)| asked)
 }
 
+/// What it was made with: `at 1f2e3d4c5b6a (dirty) by rustc 1.95.0`.
+fn made_with(run: &RunEntry) -> Option<String> {
+    let at = run.checkout.as_ref().map(|checkout| {
+        let dirty = if checkout.dirty { " (dirty)" } else { "" };
+        format!("at {}{dirty}", short(&checkout.commit))
+    });
+    let release = |text: &String| text.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let by = run.toolchain.as_ref().map(|toolchain| format!("by {}", release(toolchain)));
+    let parts: Vec<String> = at.into_iter().chain(by).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// The beginning of a commit, as long as it must be for people.
+fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
+}
+
 fn told(run: &RunEntry, saved_ms: u64) -> String {
     let number = |outcomes: &[StepOutcome]| run.steps.iter().filter(|step| outcomes.contains(&step.outcome)).count();
     let numbers = [
@@ -146,6 +177,9 @@ fn head_json(run: &RunEntry, saved_ms: u64) -> Value {
         "failed": number(StepOutcome::Failed),
         "skipped": number(StepOutcome::Skipped),
         "saved_ms": saved_ms,
+        "commit": run.checkout.as_ref().map(|checkout| &checkout.commit),
+        "dirty": run.checkout.as_ref().map(|checkout| checkout.dirty),
+        "toolchain": run.toolchain,
     })
 }
 
@@ -181,6 +215,9 @@ impl Whole {
             age(run.started, now),
             told(run, self.saved_ms)
         );
+        if let Some(made) = made_with(run) {
+            let _ = writeln!(text, "{made}");
+        }
         for (step, facts) in self.steps() {
             text.push_str(&outcome_line(step, facts));
             let Some(facts) = facts else { continue };
@@ -205,7 +242,9 @@ impl Whole {
                     "key": step.key.map(|key| key.to_string()),
                     "why": step.why,
                     "reused_run": step.reused.map(|run| run.0),
+                    "began_ms": step.began_ms,
                     "duration_ms": step.duration_ms,
+                    "failure": step.failure,
                     "exit_code": step.exit_code,
                     "params": facts.map(|facts| &facts.params),
                     "metrics": facts.map(|facts| &facts.metrics),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use zen_core::artifact::Timestamp;
 use zen_core::model::{Model, StepId};
 
 /// `0.93s`, `1m 02s`: as cargo has it.
@@ -36,6 +37,22 @@ pub(crate) fn size(bytes: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `2026-11-29T03:33:10.123Z`
+pub(crate) fn utc(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// An argument as a shell would take it, in one line.
+pub(crate) fn typed(argument: &str) -> String {
+    let argument: String = argument.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./=:,@%+[]".contains(c);
+    match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument,
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    }
 }
 
 /// `1 step`, `2 steps`
@@ -107,6 +124,8 @@ mod tests {
         assert_eq!(elapsed(Duration::from_secs(62)), "1m 02s");
         assert_eq!(saved(Duration::from_millis(1234)), "1.2s");
         assert_eq!(saved(Duration::from_millis(34)), "0.03s");
+        assert_eq!(utc(Timestamp(1_795_923_190_123)), "2026-11-29T03:33:10.123Z");
+        assert_eq!(["a=1", "", "it's\n"].map(typed), ["a=1", "''", "'it'\\''s\u{fffd}'"]);
         assert_eq!(size(5), "5 B");
         assert_eq!(size(5 << 20), "5.0 MiB");
         let seconds = Duration::from_secs;

@@ -94,6 +94,8 @@ pub struct Finished {
     pub key: Option<Key>,
     /// Why it ran, or why it was skipped.
     pub why: Vec<Why>,
+    /// When its command began, since zen began to look at anything; `None` if none was started.
+    pub began: Option<Duration>,
     /// What it took in this run.
     pub duration: Duration,
     /// The exit code of its command, if one ran and exited.

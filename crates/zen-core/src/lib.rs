@@ -19,6 +19,8 @@ pub mod layout;
 
 pub mod artifact;
 
+pub mod captured;
+
 pub mod model;
 
 pub mod closure;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::build::{self, Built};
 use super::commit::Unkept;
@@ -14,10 +14,13 @@ use super::context::Context;
 use super::job::{Ended, Job, Message, Say, Stop, Work, chain};
 use super::locks;
 use super::observe::{self, Stamps, View};
+use super::run::millis;
 use super::upstream::Borrowed;
 use crate::artifact::{Artifact, Key, Node};
+use crate::captured::Capture;
 use crate::decide::Why;
 use crate::diag::Diagnostic;
+use crate::digest::Digest;
 use crate::environment::{Outer, StepContext, secrets, step_environment, zen_context, zen_variables};
 use crate::event::Event;
 use crate::model::{ArtifactRef, Command, InputSource, Place, Step, StepId};
@@ -45,7 +48,7 @@ pub(super) struct Attempt<'a, 'w> {
     /// Others' outputs that it reads, as they were before it started; `None`: they were not what they should be.
     borrowed: Option<Borrowed>,
     /// What it printed.
-    pub(super) log: Vec<u8>,
+    log: Capture,
     /// Why its outputs are not in the store, if the store did not take them.
     pub(super) not_stored: Option<Unkept>,
     pub(super) exit_code: Option<i32>,
@@ -68,7 +71,7 @@ impl<'a, 'w> Attempt<'a, 'w> {
     pub(super) fn new(work: &'a Work<'w>, job: &'a Job, key: Result<Key, String>, say: Say<'a>) -> Self {
         let mut specs = work.world.specs_of(job.step);
         specs.extend(job.view.items.watched().map(Arc::new));
-        let (before, log, exit_code, started) = (Vec::new(), Vec::new(), None, None);
+        let (before, log, exit_code, started) = (Vec::new(), Capture::new(work.world.now), None, None);
         Self {
             work,
             job,
@@ -86,6 +89,16 @@ impl<'a, 'w> Attempt<'a, 'w> {
             cells: Vec::new(),
             refused_by_build: None,
         }
+    }
+
+    /// When it was started, since the command began to look.
+    pub(super) fn began(&self) -> Option<Duration> {
+        self.started.map(|started| started.saturating_duration_since(self.work.world.begun))
+    }
+
+    /// Stores what it printed. Losing that costs nothing but the text.
+    pub(super) fn store_log(&self) -> Option<Digest> {
+        self.work.world.store.put_bytes(&self.log.encode()?).ok()
     }
 
     /// States the inputs: are they still those that the step was decided on?
@@ -335,10 +348,10 @@ impl<'a, 'w> Attempt<'a, 'w> {
 
     /// Runs a program, its output captured and passed on.
     pub(super) fn spawn(&mut self, spec: &Spec) -> Result<Exit, String> {
-        let (log, say, step) = (&mut self.log, self.say, self.job.step);
+        let (log, say, step, begun) = (&mut self.log, self.say, self.job.step, self.work.world.begun);
         let mut redactor = Redactor::new(secrets(&spec.env, &self.step.secret_env));
         let mut pass_on = |bytes: &[u8]| {
-            log.extend_from_slice(bytes);
+            log.push(bytes, millis(begun.elapsed()));
             say(Message::Event(Event::Output { step, bytes: bytes.to_vec() }));
         };
         let exit = process::run(spec, self.work.control, &mut |bytes| redactor.push(bytes, &mut pass_on));

@@ -7,7 +7,6 @@ use super::attempt::Attempt;
 use super::job::{End, Ended, Job, Message, Say, Stop, Task, Work};
 use crate::decide::Why;
 use crate::event::Event;
-use crate::store::Objects;
 
 impl Work<'_> {
     /// Runs a job with those that go along. Gives how the first ended; the others are reported.
@@ -45,10 +44,11 @@ impl Work<'_> {
             let ran = first.run(why);
             // What it took cannot be told apart.
             let took = first.started.map_or(Duration::ZERO, |started: Instant| started.elapsed()) / cells;
-            let log = (!first.log.is_empty()).then(|| self.world.store.put_bytes(&first.log).ok()).flatten();
+            let log = first.store_log();
+            let began = first.began();
             let (exit_code, refused) = (first.exit_code, first.refused_by_build.clone());
             for (at, (mut attempt, why)) in std::iter::once((first, why)).chain(ready).enumerate() {
-                let end = End { exit_code, duration: took, why: why.to_vec(), log };
+                let end = End { exit_code, began, duration: took, why: why.to_vec(), log };
                 let ended = match &ran {
                     Ok(artifacts) => {
                         let artifacts = Arc::from(&artifacts[..]);

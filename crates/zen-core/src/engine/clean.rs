@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use super::history::History;
 use super::job::chain;
 use super::ledger::Ledger;
-use super::{Definitions, EngineError, Project, select};
+use super::{Definitions, EngineError, Project, git, select};
 use crate::artifact::{Key, Node, Record, Timestamp};
 use crate::decide::age_text;
 use crate::graph::Request;
@@ -83,7 +82,7 @@ pub fn clean(
     let zen_dir = project.create_zen_dir()?;
     let ledger = Ledger::open(&zen_dir.join("places.log"));
     // Asked first: if git cannot say, nothing is removed at all.
-    let tracked = if request.outputs { tracked_by_git(&project.workspace.root)? } else { BTreeSet::new() };
+    let tracked = if request.outputs { git::tracked(&project.workspace.root)? } else { BTreeSet::new() };
     let folder = project.store_folder(&definitions.model, store_dir);
     let store = match folder.exists() {
         true => Some(LocalStore::open(&folder, if request.dry_run { Access::Read } else { Access::Write })?),
@@ -279,24 +278,6 @@ fn remove_outputs(
     }
     removed.sort_unstable();
     Ok(removed)
-}
-
-/// What git tracks below the root; nothing where there is no repository.
-fn tracked_by_git(root: &Path) -> Result<BTreeSet<RelPath>, EngineError> {
-    if !root.ancestors().any(|folder| folder.join(".git").symlink_metadata().is_ok()) {
-        return Ok(BTreeSet::new());
-    }
-    let failed = |why: &str| {
-        let why = why.trim();
-        EngineError::Usage(format!("nothing was removed: git cannot say which outputs it tracks ({why})"))
-    };
-    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output();
-    let listed = listed.map_err(|error| failed(&error.to_string()))?;
-    if !listed.status.success() {
-        return Err(failed(&String::from_utf8_lossy(&listed.stderr)));
-    }
-    let paths = listed.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-    Ok(paths.map(|path| RelPath::root().child(path)).collect())
 }
 
 fn size_of(folder: &PathBuf) -> std::io::Result<u64> {

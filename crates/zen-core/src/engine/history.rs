@@ -14,7 +14,7 @@ use crate::scan::own;
 const LAST: u64 = 1 << 53;
 
 /// The first byte of a run's file: the version of what follows.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Runs that are kept.
 const KEPT: u64 = 1000;
 
@@ -31,8 +31,41 @@ pub struct RunEntry {
     pub request: String,
     /// Did nothing fail?
     pub success: bool,
+    /// What was checked out when it began. `None` if it ran nothing, or if git did not say.
+    pub checkout: Option<Checkout>,
+    /// The workspace's own compiler, as it calls itself in one line.
+    pub toolchain: Option<String>,
     /// Its steps, in topological order.
     pub steps: Vec<StepEntry>,
+}
+
+/// A state of the workspace, as git knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkout {
+    /// The commit, in hex.
+    pub commit: String,
+    /// Did files that git tracks differ from it?
+    pub dirty: bool,
+}
+
+/// That a step comes after another of its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// The other's place in the run's steps.
+    pub step: u32,
+    /// Why.
+    pub tie: Tie,
+}
+
+/// Why one step comes after another; the first that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Tie {
+    /// It reads an artifact of it.
+    Reads,
+    /// `after`, `depends`.
+    After,
+    /// It reads paths that the other writes, and no table says so.
+    Overlap,
 }
 
 /// One step of a run.
@@ -48,12 +81,18 @@ pub struct StepEntry {
     pub reused: Option<RunId>,
     /// Why it ran, in words.
     pub why: Vec<String>,
+    /// When its command began, in milliseconds since the run did; `None` if none was started.
+    pub began_ms: Option<u64>,
     /// What it took in this run.
     pub duration_ms: u64,
     /// The exit code of its command.
     pub exit_code: Option<i32>,
     /// The object that holds its captured output; of the reused production if it was cached.
     pub log: Option<Digest>,
+    /// What went wrong, in one line, or why it was skipped.
+    pub failure: Option<String>,
+    /// The steps of this run that it came after.
+    pub upstream: Vec<Upstream>,
 }
 
 /// An outcome, as history keeps it.
@@ -135,11 +174,12 @@ impl History {
         }
     }
 
-    /// The run that `12`, `last` or `last~2` (two before the last) names; `None` if there is none, or no such name.
+    /// The run that `12`, `last` or `last~2` (two before the last) names; `None` if there is none, or no such name. Of revisions
+    /// [`Project::find_run`](super::Project::find_run) knows.
     ///
     /// # Errors
     /// What listing met.
-    pub fn find(&self, name: &str) -> io::Result<Option<RunEntry>> {
+    pub(super) fn find(&self, name: &str) -> io::Result<Option<RunEntry>> {
         if let Ok(number) = name.parse() {
             return Ok(self.read(RunId(number)));
         }
@@ -196,7 +236,16 @@ mod tests {
     use super::*;
 
     fn entry(id: RunId) -> RunEntry {
-        RunEntry { id, started: Timestamp(1), duration_ms: 2, request: "run".into(), success: true, steps: Vec::new() }
+        RunEntry {
+            id,
+            started: Timestamp(1),
+            duration_ms: 2,
+            request: "run".into(),
+            success: true,
+            checkout: None,
+            toolchain: None,
+            steps: Vec::new(),
+        }
     }
 
     #[test]

@@ -26,7 +26,6 @@ use crate::path::RelPath;
 use crate::place::{Replaced, RestoreError, Staged};
 use crate::process::jobserver::Jobserver;
 use crate::process::{Control, Signal};
-use crate::store::Objects;
 use crate::store::lock::Guard;
 use crate::store::series::Held;
 
@@ -81,6 +80,8 @@ pub(super) enum Ended {
 #[derive(Debug, Clone, Default)]
 pub(super) struct End {
     pub(super) exit_code: Option<i32>,
+    /// When it was started, since the command began to look.
+    pub(super) began: Option<Duration>,
     pub(super) duration: Duration,
     pub(super) why: Vec<Why>,
     /// The object that holds what it printed.
@@ -214,6 +215,7 @@ impl<'w> Work<'w> {
         let from = self.world.begun.elapsed();
         let mut end = End {
             exit_code: attempt.exit_code,
+            began: attempt.began(),
             duration: attempt.started.map_or(Duration::ZERO, |started: Instant| started.elapsed()),
             why: why.to_vec(),
             log: None,
@@ -221,9 +223,7 @@ impl<'w> Work<'w> {
         if let Err(Stop::Ended(ended)) = ran {
             return ended;
         }
-        if !attempt.log.is_empty() {
-            end.log = self.world.store.put_bytes(&attempt.log).ok();
-        }
+        end.log = attempt.store_log();
         match ran {
             Ok(artifacts) => {
                 let ended = attempt.ended(artifacts.into(), end);

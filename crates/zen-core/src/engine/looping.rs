@@ -269,6 +269,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             outcome,
             key: settled.key,
             why: Vec::new(),
+            began: None,
             duration: Duration::ZERO,
             exit_code: None,
             artifacts: settled.artifacts.clone(),
@@ -372,6 +373,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                     outcome: Outcome::Ran,
                     key: settled.key,
                     why: end.why,
+                    began: end.began,
                     duration: end.duration,
                     exit_code: end.exit_code,
                     artifacts: settled.artifacts.clone(),
@@ -399,6 +401,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                     outcome: Outcome::Failed,
                     key,
                     why: end.why,
+                    began: end.began,
                     duration: end.duration,
                     exit_code: end.exit_code,
                     artifacts: Arc::default(),
@@ -481,6 +484,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             outcome: Outcome::Skipped,
             key: None,
             why: Vec::new(),
+            began: None,
             duration: Duration::ZERO,
             exit_code: None,
             artifacts: Arc::default(),
@@ -504,9 +508,13 @@ impl<'r, 'w> Loop<'r, 'w> {
             key: finished.key,
             reused: finished.reused.map(|reused| reused.run),
             why: finished.why.iter().map(ToString::to_string).collect(),
+            began_ms: finished.began.map(millis),
             duration_ms: millis(finished.duration),
             exit_code: finished.exit_code,
             log,
+            failure: finished.failure.clone(),
+            // Known when all have ended.
+            upstream: Vec::new(),
         };
         self.steps.insert(finished.step, entry);
         if let Some(ended) = &mut self.ended {

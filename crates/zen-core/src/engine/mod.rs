@@ -14,6 +14,7 @@ mod definitions;
 mod explain;
 mod finish;
 mod functions;
+mod git;
 pub mod history;
 mod hooks;
 mod items;

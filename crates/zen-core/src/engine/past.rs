@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::history::{History, RunEntry, StepEntry, StepOutcome};
 use super::settle::explanation_of;
-use super::{Definitions, EngineError, Project};
+use super::{Definitions, EngineError, Project, git};
 use crate::artifact::{Node, Record};
 use crate::key::{Change, Component, diff};
 use crate::model::Step;
@@ -16,6 +16,9 @@ use crate::store::local::{Access, LocalStore};
 
 /// A file of metrics is no larger.
 const LARGEST: u64 = 1 << 20;
+
+/// A smaller number is not taken for the beginning of a commit.
+const LEAST_COMMIT: u64 = 1_000_000;
 
 /// History, and what the store has to say of it.
 #[derive(Debug)]
@@ -35,6 +38,27 @@ pub struct Facts {
     pub metrics: BTreeMap<String, f64>,
     /// What it took when it was made, in milliseconds.
     pub took_ms: u64,
+}
+
+impl Project {
+    /// The run that `12`, `last`, `last~2` or a git revision (its latest run) names; `None` if there is none, or no such name.
+    /// Runs that ran nothing did not ask which commit was checked out.
+    ///
+    /// # Errors
+    /// What listing met.
+    pub fn find_run(&self, name: &str) -> io::Result<Option<RunEntry>> {
+        let history = History::new(&self.workspace.zen_dir().join("runs"));
+        if let Some(run) = history.find(name)? {
+            return Ok(Some(run));
+        }
+        // What is no name of a run is not asked of git where no run could answer: `7` is a run, or nothing.
+        if name.parse::<u64>().is_ok_and(|number| number < LEAST_COMMIT) {
+            return Ok(None);
+        }
+        let Some(commit) = git::resolve(&self.workspace.root, name) else { return Ok(None) };
+        let is_it = |run: &RunEntry| run.checkout.as_ref().is_some_and(|checkout| checkout.commit == commit);
+        Ok(history.newest_first()?.find(is_it))
+    }
 }
 
 impl<'p> Past<'p> {
@@ -58,14 +82,6 @@ impl<'p> Past<'p> {
     /// What listing met.
     pub fn newest_first(&self) -> io::Result<impl Iterator<Item = RunEntry> + use<'_, 'p>> {
         self.history.newest_first()
-    }
-
-    /// The run that a name means; see [`History::find`].
-    ///
-    /// # Errors
-    /// What listing met.
-    pub fn find(&self, name: &str) -> io::Result<Option<RunEntry>> {
-        self.history.find(name)
     }
 
     /// What the store still knows of a step of a run. `None` where it has no record of it any more, or never had.

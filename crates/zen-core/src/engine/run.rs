@@ -4,15 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use super::history::{RunEntry, StepEntry, StepOutcome};
+use super::git::Asked;
+use super::history::{RunEntry, StepEntry, StepOutcome, Tie, Upstream};
 use super::job::{Message, Work};
 use super::looping::{Left, Loop};
 use super::session::{Progress, Session, World};
 use super::{EngineError, finish, hooks, locks, versions};
+use crate::decide::Decision;
 use crate::diag::Diagnostic;
-use crate::event::{Event, Listener, Part, Summary};
+use crate::event::{Event, Listener, Part, Planned, Summary};
+use crate::graph::EdgeKind;
 use crate::model::{StepId, StepMap};
 use crate::process::{Control, Signal};
+
+/// A run that is over waits so long for git.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What happens after a failure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,6 +87,10 @@ impl Session<'_> {
         let from = self.world.begun.elapsed();
         let planned = self.plan();
         listener.event(&Event::Spent(self.world.spent(None, Part::Decide, from)));
+        // Who ran nothing made nothing: then nobody asks what was checked out.
+        let may_run = |step: &Planned| matches!(step.decision, Decision::Run | Decision::Maybe);
+        let asked =
+            if planned.iter().any(may_run) { Asked::checkout(&self.world.project.workspace.root) } else { None };
         listener.event(&Event::Planned(planned));
 
         let control = Control::default();
@@ -118,7 +128,9 @@ impl Session<'_> {
                 duration_ms: millis(summary.duration),
                 request: world.options.request.clone(),
                 success: summary.success,
-                steps: world.selection.order.iter().filter_map(|step| steps.get(step).cloned()).collect(),
+                checkout: asked.and_then(|asked| asked.answer(PATIENCE)),
+                toolchain: world.toolchain.clone(),
+                steps: entries(world, steps),
             };
             if let Err(error) = history.finish(&entry) {
                 let text = format!("the history of runs cannot be written ({error}): this run is not kept");
@@ -140,6 +152,28 @@ impl Session<'_> {
         listener.event(&Event::RunFinished(summary.clone()));
         Ok(Ran { summary, stopped })
     }
+}
+
+/// The steps in the order of the run, each with those that it came after.
+fn entries(world: &World<'_>, mut steps: StepMap<StepEntry>) -> Vec<StepEntry> {
+    let order: Vec<StepId> = world.selection.order.iter().copied().filter(|step| steps.contains_key(step)).collect();
+    let places: StepMap<u32> = order.iter().copied().zip(0..).collect();
+    let entry = |step: &StepId| {
+        let mut entry = steps.remove(step)?;
+        let mut ties: BTreeMap<u32, Tie> = BTreeMap::new();
+        for edge in world.definitions.graph.upstream(*step) {
+            let Some(place) = places.get(&edge.from) else { continue };
+            let tie = match edge.kind {
+                EdgeKind::Input(_) => Tie::Reads,
+                EdgeKind::After | EdgeKind::Depends => Tie::After,
+                EdgeKind::Path { .. } => Tie::Overlap,
+            };
+            ties.entry(*place).and_modify(|known| *known = tie.min(*known)).or_insert(tie);
+        }
+        entry.upstream = ties.into_iter().map(|(step, tie)| Upstream { step, tie }).collect();
+        Some(entry)
+    };
+    order.iter().filter_map(entry).collect()
 }
 
 fn summarize(world: &World<'_>, progress: &Progress, steps: &StepMap<StepEntry>) -> Summary {

@@ -95,6 +95,8 @@ pub struct World<'p> {
     /// When the command began to look.
     pub(super) begun: Instant,
     pub(super) platform: String,
+    /// What the workspace's own compiler calls itself.
+    pub(super) toolchain: Option<String>,
     pub(super) outputs: Vec<Place>,
     pub(super) left_out: Vec<RelPath>,
     /// By step; filled when first asked for.
@@ -171,6 +173,7 @@ impl<'p> Session<'p> {
             now: super::now(),
             begun: Instant::now(),
             platform: String::new(),
+            toolchain: None,
             outputs: definitions.model.steps.iter().flat_map(|s| &s.outputs).map(|o| o.place.clone()).collect(),
             left_out,
             step_sets: definitions.model.step_ids().map(|_| OnceLock::new()).collect(),
@@ -223,6 +226,7 @@ impl<'p> Session<'p> {
         let toolchains = Toolchains::new(&world.project.workspace);
         let closures = Closures::new(&world.project.workspace, &toolchains);
         world.platform = toolchains.host_triple();
+        world.toolchain = toolchains.release();
         let (values, problems) = functions::values(world);
         if !problems.is_empty() {
             return Err(EngineError::Definitions(problems));

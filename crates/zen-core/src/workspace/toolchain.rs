@@ -78,6 +78,12 @@ impl<'w> Toolchains<'w> {
         host.map_or_else(built_for, ToOwned::to_owned)
     }
 
+    /// What the workspace's own rustc calls itself: `rustc 1.95.0 (…)`. `None` where there is none.
+    pub fn release(&self) -> Option<String> {
+        let said = self.toolchain(&RelPath::root()).ok()?;
+        said.lines().next().map(ToOwned::to_owned)
+    }
+
     fn find(&self, cwd: &RelPath) -> Result<String, ToolchainError> {
         let Workspace { root, env, .. } = self.workspace;
         let folder = cwd.to_path(root);
