@@ -160,9 +160,9 @@ fn a_picture_has_a_box_for_each_step_and_a_line_for_each_edge() {
     let workspace = pipeline();
     workspace.ok(&[]);
     let svg = drawn(&workspace, &["--set", "n=2", "--format", "svg"]);
-    assert_eq!(svg.matches("<g class=\"fresh\">").count(), 2, "{svg}");
-    assert_eq!(svg.matches("<g class=\"stale\">").count(), 1, "{svg}");
-    assert_eq!(svg.matches("<g class=\"maybe\">").count(), 1, "{svg}");
+    assert_eq!(svg.matches("<g class=\"fresh\" ").count(), 2, "{svg}");
+    assert_eq!(svg.matches("<g class=\"stale\" ").count(), 1, "{svg}");
+    assert_eq!(svg.matches("<g class=\"maybe\" ").count(), 1, "{svg}");
     assert_eq!(svg.matches("class=\"reads\"").count(), 2, "{svg}");
     assert_eq!(svg.matches("class=\"after\"").count(), 1, "{svg}");
     assert_eq!(svg.matches("class=\"overlap\"").count(), 1, "{svg}");

@@ -27,6 +27,7 @@ fn of_zen() {
       list       List pipelines and their steps
       graph      Draw the steps and what stands between them, with the state of each
       runs       Show earlier runs: what ran and why, parameters and metrics
+      report     Write a page about a run: graph, timeline, reasons, parameters, metrics over runs
       logs       Show the captured output of a step
       artifacts  Show and export what steps made, by name and version
       clean      Remove cached results

@@ -46,6 +46,7 @@ mod policy;
 mod progress;
 mod random_dag;
 mod readme;
+mod report;
 mod reuse;
 mod running;
 mod runs;

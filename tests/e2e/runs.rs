@@ -84,7 +84,7 @@ fn one_run_shows_what_ran_why_with_what_and_what_came_of_it() {
     insta::assert_snapshot!(shown(&workspace, &["show"]), @r#"
     run 2: p --set n=2 (… ago)
     1 ran, 1 cached in …
-           Fresh p/load (run 1)
+           Fresh p/load (run 1, … ago)
              Ran p/train in … (param `n`: 1 → 2)
                  n = 2
                  scores.accuracy: 0.2

@@ -17,7 +17,7 @@ use crate::load::{report, show};
 use crate::run::{Prepared, plan_line, put};
 use crate::runs::find;
 use crate::shell::{Shell, Verbosity};
-use crate::words::count;
+use crate::words::{count, one_line};
 
 /// Items of a component, and differences, that are shown without `-v`.
 const SHOWN: usize = 10;
@@ -79,7 +79,8 @@ fn as_text(explained: &Explained, model: &Model, step: &Step, now: Timestamp, ve
     }
     for (component, digest, items) in explained.explanation.components() {
         text.push_str(&format!("  {:<12}{}  ({})\n", component.name(), digest.short(), count(items.len(), "item")));
-        let labels: Vec<String> = items[..shown(items.len())].iter().map(|item| label(item, model, step)).collect();
+        let whole = |item: &Item| label(item) + &maker(item.component, &item.name, model, step);
+        let labels: Vec<String> = items[..shown(items.len())].iter().map(whole).collect();
         let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).min(48);
         for (item, label) in items.iter().zip(&labels) {
             let value = item.shown.as_ref().map(|value| format!("  {}", one_line(value))).unwrap_or_default();
@@ -105,12 +106,12 @@ fn as_text(explained: &Explained, model: &Model, step: &Step, now: Timestamp, ve
 }
 
 /// What an item is called.
-fn label(item: &Item, model: &Model, step: &Step) -> String {
+pub(crate) fn label(item: &Item) -> String {
     match (&item.path, item.name.is_empty()) {
         (Some(path), true) => path.to_string(),
         (Some(path), false) if item.component == Component::Code => path.to_string(),
         (Some(path), false) => format!("{}: {path}", item.name),
-        (None, _) => format!("{}{}", item.name, maker(item.component, &item.name, model, step)),
+        (None, _) => item.name.clone(),
     }
 }
 
@@ -121,13 +122,6 @@ fn maker(component: Component, name: &str, model: &Model, step: &Step) -> String
         Some(artifact) => format!(" (of `{}`)", model.step(artifact.step).display_id),
         None => String::new(),
     }
-}
-
-/// A value on one line, so that a script of many lines does not tear the list apart.
-fn one_line(value: &str) -> String {
-    let mut lines = value.lines().filter(|line| !line.trim().is_empty());
-    let first = lines.next().unwrap_or_default().trim();
-    if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
 }
 
 fn as_json(explained: &Explained, step: &Step) -> String {

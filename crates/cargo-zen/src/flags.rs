@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Graph(Later<Graph>),
     /// Show earlier runs: what ran and why, parameters and metrics
     Runs(Later<Runs>),
+    /// Write a page about a run: graph, timeline, reasons, parameters, metrics over runs
+    Report(Later<Report>),
     /// Show the captured output of a step
     Logs(Later<Logs>),
     /// Show and export what steps made, by name and version
@@ -312,6 +314,20 @@ pub(crate) enum RunsCommand {
         #[arg(value_name = "RUN", default_value = "last")]
         b: String,
     },
+}
+
+/// `cargo zen report`
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The run: its number, `last`, `last~N` or a git revision
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub(crate) run: String,
+    /// Compare with this run [default: the one before it that was asked for the same pipelines]
+    #[arg(long, value_name = "RUN")]
+    pub(crate) compare: Option<String>,
+    /// Where to write it; `-` is standard output [default: reports/run-N.html in the zen folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// `cargo zen logs`

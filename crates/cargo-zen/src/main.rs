@@ -14,6 +14,7 @@ mod list;
 mod load;
 mod logs;
 mod progress;
+mod report;
 mod run;
 mod runs;
 mod screen;
@@ -71,6 +72,7 @@ fn command_line() -> ExitCode {
         Command::List(Later(list)) => list::list(&cli.global, list, &mut shell),
         Command::Graph(Later(graph)) => graph::graph(&cli.global, graph, &mut shell),
         Command::Runs(Later(runs)) => runs::runs(&cli.global, runs, &mut shell),
+        Command::Report(Later(report)) => report::report(&cli.global, report, &mut shell),
         Command::Logs(Later(logs)) => logs::logs(&cli.global, logs, &mut shell),
         Command::Artifacts(Later(artifacts)) => artifacts::artifacts(&cli.global, artifacts, &mut shell),
         Command::Clean(Later(clean)) => clean::clean(&cli.global, clean, &mut shell),
@@ -80,7 +82,7 @@ fn command_line() -> ExitCode {
 }
 
 /// Commands that are to come.
-const NOT_YET: [&str; 5] = ["audit", "completions", "init", "report", "schema"];
+const NOT_YET: [&str; 4] = ["audit", "completions", "init", "schema"];
 
 /// `cargo zen run` starts `cargo-zen zen run`.
 fn without_subcommand_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {

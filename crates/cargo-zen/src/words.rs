@@ -41,8 +41,16 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// `2026-11-29T03:33:10.123Z`
 pub(crate) fn utc(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
-    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    instant(at).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// `2026-11-29 03:33:10 UTC`
+pub(crate) fn day(at: Timestamp) -> String {
+    instant(at).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+fn instant(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
 }
 
 /// An argument as a shell would take it, in one line.
@@ -53,6 +61,13 @@ pub(crate) fn typed(argument: &str) -> String {
         true => argument,
         false => format!("'{}'", argument.replace('\'', r"'\''")),
     }
+}
+
+/// A value on one line, so that a script of many lines does not tear the list apart.
+pub(crate) fn one_line(value: &str) -> String {
+    let mut lines = value.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().unwrap_or_default().trim();
+    if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
 }
 
 /// `1 step`, `2 steps`
@@ -125,6 +140,7 @@ mod tests {
         assert_eq!(saved(Duration::from_millis(1234)), "1.2s");
         assert_eq!(saved(Duration::from_millis(34)), "0.03s");
         assert_eq!(utc(Timestamp(1_795_923_190_123)), "2026-11-29T03:33:10.123Z");
+        assert_eq!(day(Timestamp(1_795_923_190_123)), "2026-11-29 03:33:10 UTC");
         assert_eq!(["a=1", "", "it's\n"].map(typed), ["a=1", "''", "'it'\\''s\u{fffd}'"]);
         assert_eq!(size(5), "5 B");
         assert_eq!(size(5 << 20), "5.0 MiB");

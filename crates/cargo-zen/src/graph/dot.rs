@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::dag::{Dag, Kind, Link, Node, State};
+use super::dag::{Dag, Kind, Link, Node};
 
 /// A `digraph`, left to right.
 pub(super) fn draw(dag: &Dag) -> String {
@@ -31,18 +31,13 @@ fn label(node: &Node) -> String {
     }
 }
 
-fn look(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Step(State::Fresh) => "shape=box, fillcolor=\"#d3f9d8\"",
-        Kind::Step(State::Restorable | State::Restored) => "shape=box, fillcolor=\"#d0ebff\"",
-        Kind::Step(State::Stale) => "shape=box, fillcolor=\"#ffe8cc\"",
-        Kind::Step(State::Maybe) => "shape=box, fillcolor=\"#fff3bf\"",
-        Kind::Step(State::Ran) => "shape=box, fillcolor=\"#e5dbff\"",
-        Kind::Step(State::Failed) => "shape=box, fillcolor=\"#ffc9c9\"",
-        Kind::Step(State::Skipped) => "shape=box, fillcolor=\"#e9ecef\"",
-        Kind::Artifact => "shape=ellipse, fillcolor=\"#f1f3f5\"",
-        Kind::Files => "shape=note, fillcolor=\"#f8f9fa\"",
-    }
+fn look(kind: Kind) -> String {
+    let shape = match kind {
+        Kind::Step(_) => "box",
+        Kind::Artifact => "ellipse",
+        Kind::Files => "note",
+    };
+    format!("shape={shape}, fillcolor=\"{}\"", kind.look().light[0])
 }
 
 /// A string of DOT: what stands in it means nothing.

@@ -4,20 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::dag::{Dag, Kind, Link, Node};
-
-/// Each class with its colours.
-const LOOKS: [(&str, &str, &str); 10] = [
-    ("fresh", "#d3f9d8", "#2f9e44"),
-    ("restorable", "#d0ebff", "#1971c2"),
-    ("stale", "#ffe8cc", "#e8590c"),
-    ("maybe", "#fff3bf", "#e67700"),
-    ("restored", "#d0ebff", "#1971c2"),
-    ("ran", "#e5dbff", "#6741d9"),
-    ("failed", "#ffc9c9", "#e03131"),
-    ("skipped", "#e9ecef", "#868e96"),
-    ("artifact", "#f8f9fa", "#adb5bd"),
-    ("files", "#f8f9fa", "#adb5bd"),
-];
+use super::look::{LOOKS, Look};
 
 /// A `flowchart`, left to right.
 pub(crate) fn draw(dag: &Dag) -> String {
@@ -28,7 +15,7 @@ pub(crate) fn draw(dag: &Dag) -> String {
             Kind::Artifact => ("([", "])"),
             Kind::Files => ("[/", "/]"),
         };
-        let _ = writeln!(chart, "    n{at}{open}\"{}\"{close}:::{}", label(node), class(node.kind));
+        let _ = writeln!(chart, "    n{at}{open}\"{}\"{close}:::{}", label(node), node.kind.class());
     }
     for edge in &dag.edges {
         let arrow = match edge.kind {
@@ -42,8 +29,8 @@ pub(crate) fn draw(dag: &Dag) -> String {
         };
         let _ = writeln!(chart, "    n{} {arrow}{label} n{}", edge.from, edge.to);
     }
-    let used: BTreeSet<&str> = dag.nodes.iter().map(|node| class(node.kind)).collect();
-    for (class, fill, stroke) in LOOKS.iter().filter(|(class, ..)| used.contains(class)) {
+    let used: BTreeSet<&str> = dag.nodes.iter().map(|node| node.kind.class()).collect();
+    for Look { class, light: [fill, stroke], .. } in LOOKS.iter().filter(|look| used.contains(look.class)) {
         let _ = writeln!(chart, "    classDef {class} fill:{fill},stroke:{stroke},color:#000");
     }
     chart
@@ -53,14 +40,6 @@ fn label(node: &Node) -> String {
     match node.state_or_place() {
         "" => plain(&node.name),
         below => format!("{}<br><small>{}</small>", plain(&node.name), plain(below)),
-    }
-}
-
-fn class(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Step(state) => state.name(),
-        Kind::Artifact => "artifact",
-        Kind::Files => "files",
     }
 }
 

@@ -3,8 +3,10 @@
 pub(crate) mod dag;
 mod dot;
 mod json;
+pub(crate) mod look;
 pub(crate) mod mermaid;
-mod svg;
+pub(crate) mod past;
+pub(crate) mod svg;
 mod text;
 
 use zen_core::engine::Session;

@@ -6,6 +6,7 @@ use ascii_dag::ir::{EdgePath, LayoutEdge, LayoutIR};
 use ascii_dag::{CustomNode, Direction, Graph, LayoutConfig, QUALITY};
 
 use super::dag::{Dag, Edge, Kind, Link, Node};
+use super::look::LOOKS;
 use crate::words::escaped;
 
 /// Pixels of a column and of a row of the layout.
@@ -18,29 +19,31 @@ const ROWS: usize = 3;
 const SMALL: usize = 85;
 /// Characters of the second line.
 const ABOUT: usize = 44;
+/// Steps that are named one by one to whoever does not see the picture.
+const NAMED: usize = 60;
+/// Columns between two levels, at most.
+const GAP: usize = 18;
 /// Pixels around the picture.
 const MARGIN: usize = 16;
 
+/// What does not depend on what a node is. All of it is about this drawing alone: it may stand within a page.
 const STYLE: &str = "\
-svg{background:#fff;font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
-rect{stroke-width:1.5}text{fill:#212529;text-anchor:middle}.about{font-size:11px;fill:#495057}\
-path{fill:none;stroke:#868e96;stroke-width:1.5}.after{stroke-width:2.5}.overlap{stroke-dasharray:6 4}\
-#arrow path,#arrow{fill:#868e96;stroke:none}\
-.fresh rect{fill:#d3f9d8;stroke:#2f9e44}.restorable rect{fill:#d0ebff;stroke:#1971c2}\
-.stale rect{fill:#ffe8cc;stroke:#e8590c}.maybe rect{fill:#fff3bf;stroke:#e67700}\
-.restored rect{fill:#d0ebff;stroke:#1971c2}.ran rect{fill:#e5dbff;stroke:#6741d9}\
-.failed rect{fill:#ffc9c9;stroke:#e03131}.skipped rect{fill:#e9ecef;stroke:#868e96}\
-.artifact rect,.files rect{fill:#f8f9fa;stroke:#adb5bd}\
-@media(prefers-color-scheme:dark){svg{background:#16181d}text{fill:#f1f3f5}.about{fill:#ced4da}\
-path{stroke:#868e96}\
-.fresh rect{fill:#173d22;stroke:#51cf66}.restorable rect{fill:#12344f;stroke:#4dabf7}\
-.stale rect{fill:#4a2a10;stroke:#ff922b}.maybe rect{fill:#433510;stroke:#fcc419}\
-.restored rect{fill:#12344f;stroke:#4dabf7}.ran rect{fill:#2b2350;stroke:#9775fa}\
-.failed rect{fill:#4c1b1b;stroke:#ff8787}.skipped rect{fill:#2b3035;stroke:#868e96}\
-.artifact rect,.files rect{fill:#25282e;stroke:#6c757d}}";
+.dag{background:#fff;font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
+.dag rect{stroke-width:1.5}.dag text{fill:#212529;text-anchor:middle}.dag .about{font-size:11px;fill:#495057}\
+.dag path{fill:none;stroke:#868e96;stroke-width:1.5}.dag .after{stroke-width:2.5}.dag .overlap{stroke-dasharray:6 4}\
+.dag marker path{fill:#868e96;stroke:none}";
+/// The same on black.
+const DARK: &str = ".dag{background:#16181d}.dag text{fill:#f1f3f5}.dag .about{fill:#ced4da}";
+
+fn style() -> String {
+    let rule = |class: &str, [fill, stroke]: [&str; 2]| format!(".dag .{class} rect{{fill:{fill};stroke:{stroke}}}");
+    let light: String = LOOKS.iter().map(|look| rule(look.class, look.light)).collect();
+    let dark: String = LOOKS.iter().map(|look| rule(look.class, look.dark)).collect();
+    format!("{STYLE}{light}@media(prefers-color-scheme:dark){{{DARK}{dark}}}")
+}
 
 /// A whole SVG file.
-pub(super) fn draw(dag: &Dag) -> String {
+pub(crate) fn draw(dag: &Dag) -> String {
     let widths: Vec<usize> = dag.nodes.iter().map(width).collect();
     let mut graph = Graph::new();
     graph.set_crossing_pipeline(QUALITY);
@@ -59,59 +62,86 @@ pub(super) fn draw(dag: &Dag) -> String {
 }
 
 fn picture(dag: &Dag, layout: &LayoutIR<'_>) -> String {
-    let (width, height) = (layout.width() * CELL.0 + 2 * MARGIN, layout.height() * CELL.1 + 2 * MARGIN);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
-         aria-label=\"{}\">\n<style>{STYLE}</style>\n<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" \
-         markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
-        escaped(&summary(dag))
-    );
     let levels = levels(layout);
+    let columns = levels.last().map_or(0, |level| level.column(level.last));
+    let (width, height) = (columns * CELL.0 + 2 * MARGIN, layout.height() * CELL.1 + 2 * MARGIN);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"dag\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"{}\">\n<style>{}</style>\n<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" \
+         markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
+        escaped(&summary(dag)),
+        style()
+    );
     for edge in layout.edges() {
         let Some(drawn) = dag.edges.get(edge.edge_index) else { continue };
         line(&mut svg, dag, drawn, &way(layout, &levels, edge));
     }
     for place in layout.nodes() {
         let Some(node) = dag.nodes.get(place.id) else { continue };
-        let (x, y) = (MARGIN + place.x * CELL.0, MARGIN + place.y * CELL.1);
+        let (x, y) = (MARGIN + levels[place.level].column(place.x) * CELL.0, MARGIN + place.y * CELL.1);
         let (width, height) = (place.width * CELL.0, ROWS * CELL.1 - CELL.1 / 2);
-        boxed(&mut svg, node, (x, y), (width, height));
+        boxed(&mut svg, place.id, node, (x, y), (width, height));
     }
     svg + "</svg>\n"
 }
 
-/// The first column of each level, and the one behind its last.
-fn levels(layout: &LayoutIR<'_>) -> Vec<(usize, usize)> {
-    let mut levels = vec![(usize::MAX, 0); layout.level_count()];
+/// The columns of the nodes of a level.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    /// The first one, as it is laid out.
+    first: usize,
+    /// The one behind the last.
+    last: usize,
+    /// Where the first one is drawn.
+    drawn: usize,
+}
+
+impl Level {
+    /// Where a column of this level is drawn.
+    fn column(self, column: usize) -> usize {
+        self.drawn + column - self.first
+    }
+}
+
+/// All levels, no further from each other than edges need to be told apart: the layout gives each crossing a column.
+fn levels(layout: &LayoutIR<'_>) -> Vec<Level> {
+    let mut levels = vec![Level { first: usize::MAX, last: 0, drawn: 0 }; layout.level_count()];
     for node in layout.nodes() {
-        let (first, last) = &mut levels[node.level];
-        *first = node.x.min(*first);
-        *last = (node.x + node.width).max(*last);
+        let level = &mut levels[node.level];
+        level.first = node.x.min(level.first);
+        level.last = (node.x + node.width).max(level.last);
+    }
+    for at in 1..levels.len() {
+        let before = levels[at - 1];
+        let gap = levels[at].first.saturating_sub(before.last).min(GAP);
+        levels[at].drawn = before.column(before.last) + gap;
     }
     levels
 }
 
 /// Where an edge goes, in pixels: at one height past the nodes of each level on its way.
-fn way(layout: &LayoutIR<'_>, levels: &[(usize, usize)], edge: &LayoutEdge<'_>) -> Vec<(usize, usize)> {
+fn way(layout: &LayoutIR<'_>, levels: &[Level], edge: &LayoutEdge<'_>) -> Vec<(usize, usize)> {
     let pixel = |x: usize, y: usize| (MARGIN + x * CELL.0, MARGIN + y * CELL.1 + CELL.1 / 4);
     let (Some(from), Some(to)) = (layout.node_by_id(edge.from_id), layout.node_by_id(edge.to_id)) else {
         return Vec::new();
     };
+    let start = levels[from.level];
     let passed = levels.get(from.level + 1..to.level).unwrap_or_default();
-    let mut points = vec![pixel(from.x + from.width, edge.from_y), pixel(levels[from.level].1, edge.from_y)];
+    let mut points =
+        vec![pixel(start.column(from.x + from.width), edge.from_y), pixel(start.column(start.last), edge.from_y)];
     let mut height = edge.from_y;
     for level in passed {
         match &edge.path {
             // A point ends a straight line, which may have passed several levels.
             EdgePath::MultiSegment { waypoints, .. } => {
-                height = waypoints.iter().find(|(x, _)| *x >= level.0).map_or(edge.to_y, |(_, y)| *y);
+                height = waypoints.iter().find(|(x, _)| *x >= level.first).map_or(edge.to_y, |(_, y)| *y);
             }
             EdgePath::SideChannel { channel_at, .. } => height = *channel_at,
             _ => {}
         }
-        points.extend([pixel(level.0, height), pixel(level.1, height)]);
+        points.extend([pixel(level.drawn, height), pixel(level.column(level.last), height)]);
     }
-    points.push(pixel(to.x, edge.to_y));
+    points.push(pixel(levels[to.level].column(to.x), edge.to_y));
     points
 }
 
@@ -122,7 +152,7 @@ fn line(svg: &mut String, dag: &Dag, drawn: &Edge, points: &[(usize, usize)]) {
         Link::Overlap => "overlap",
     };
     let _ = write!(svg, "<path class=\"{class}\" marker-end=\"url(#arrow)\" d=\"M{} {}", points[0].0, points[0].1);
-    for pair in points.windows(2) {
+    for pair in points.windows(2).filter(|pair| pair[0] != pair[1]) {
         let [(x, y), (to_x, to_y)] = [pair[0], pair[1]];
         let half = usize::midpoint(x, to_x);
         let _ = write!(svg, "C{half} {y} {half} {to_y} {to_x} {to_y}");
@@ -132,20 +162,16 @@ fn line(svg: &mut String, dag: &Dag, drawn: &Edge, points: &[(usize, usize)]) {
     let _ = writeln!(svg, "\"><title>{}</title></path>", escaped(&format!("{from} → {to}{what}")));
 }
 
-fn boxed(svg: &mut String, node: &Node, (x, y): (usize, usize), (width, height): (usize, usize)) {
-    let class = match node.kind {
-        Kind::Step(state) => state.name(),
-        Kind::Artifact => "artifact",
-        Kind::Files => "files",
-    };
+fn boxed(svg: &mut String, at: usize, node: &Node, (x, y): (usize, usize), (width, height): (usize, usize)) {
     let about = about(node);
     let middle = x + width / 2;
     let round = if node.kind == Kind::Artifact { height / 2 } else { 6 };
     let line = if about.is_empty() { y + height / 2 + 5 } else { y + height / 2 - 2 };
     let _ = write!(
         svg,
-        "<g class=\"{class}\"><title>{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\"/>\
+        "<g class=\"{}\" data-node=\"{at}\"><title>{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\"/>\
          <text x=\"{middle}\" y=\"{line}\">{}</text>",
+        node.kind.class(),
         escaped(&title(node)),
         escaped(&node.name)
     );
@@ -182,9 +208,16 @@ fn width(node: &Node) -> usize {
 
 /// For who does not see it.
 fn summary(dag: &Dag) -> String {
-    let steps = dag.nodes.iter().filter_map(|node| match node.kind {
-        Kind::Step(state) => Some(format!("{} ({})", node.name, state.name())),
-        Kind::Artifact | Kind::Files => None,
-    });
-    format!("Graph of steps: {}", steps.collect::<Vec<_>>().join(", "))
+    let steps: Vec<String> = dag
+        .nodes
+        .iter()
+        .filter_map(|node| match node.kind {
+            Kind::Step(state) => Some(format!("{} ({})", node.name, state.name())),
+            Kind::Artifact | Kind::Files => None,
+        })
+        .collect();
+    match steps.len() {
+        number if number > NAMED => format!("Graph of {number} steps"),
+        _ => format!("Graph of steps: {}", steps.join(", ")),
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{Key, RunId, Timestamp};
+use crate::artifact::{Key, Production, RunId, Timestamp};
 use crate::digest::Digest;
 use crate::scan::own;
 
@@ -37,6 +37,13 @@ pub struct RunEntry {
     pub toolchain: Option<String>,
     /// Its steps, in topological order.
     pub steps: Vec<StepEntry>,
+}
+
+impl RunEntry {
+    /// The time that was saved because steps were cached, in milliseconds.
+    pub fn saved_ms(&self) -> u64 {
+        self.steps.iter().map(|step| step.saved_ms).sum()
+    }
 }
 
 /// A state of the workspace, as git knows it.
@@ -77,6 +84,8 @@ pub struct StepEntry {
     pub outcome: StepOutcome,
     /// Its key, if it had one.
     pub key: Option<Key>,
+    /// What it left: made by it, or reused. `None` if it left nothing.
+    pub production: Option<Production>,
     /// The run that made what was reused.
     pub reused: Option<RunId>,
     /// Why it ran, in words.
@@ -85,6 +94,8 @@ pub struct StepEntry {
     pub began_ms: Option<u64>,
     /// What it took in this run.
     pub duration_ms: u64,
+    /// What the reused production had taken: time that was saved.
+    pub saved_ms: u64,
     /// The exit code of its command.
     pub exit_code: Option<i32>,
     /// The object that holds its captured output; of the reused production if it was cached.

@@ -496,6 +496,8 @@ impl<'r, 'w> Loop<'r, 'w> {
 
     /// A step ended: for history, and for whoever listens.
     fn end(&mut self, finished: Finished, log: Option<crate::digest::Digest>) {
+        let left = !matches!(finished.outcome, Outcome::Failed | Outcome::Skipped);
+        let settled = self.progress.settled.get(&finished.step).filter(|_| left);
         let entry = StepEntry {
             step: self.world.definitions.model.step(finished.step).display_id.clone(),
             outcome: match finished.outcome {
@@ -506,10 +508,12 @@ impl<'r, 'w> Loop<'r, 'w> {
                 Outcome::Skipped => StepOutcome::Skipped,
             },
             key: finished.key,
+            production: settled.map(|settled| settled.production),
             reused: finished.reused.map(|reused| reused.run),
             why: finished.why.iter().map(ToString::to_string).collect(),
             began_ms: finished.began.map(millis),
             duration_ms: millis(finished.duration),
+            saved_ms: finished.reused.map_or(0, |reused| millis(reused.saved)),
             exit_code: finished.exit_code,
             log,
             failure: finished.failure.clone(),

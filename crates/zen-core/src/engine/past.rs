@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::history::{History, RunEntry, StepEntry, StepOutcome};
 use super::settle::explanation_of;
 use super::{Definitions, EngineError, Project, git};
-use crate::artifact::{Node, Record};
-use crate::key::{Change, Component, diff};
+use crate::artifact::{Artifact, Node, Record, RunId, Timestamp};
+use crate::captured::Captured;
+use crate::key::{Change, Component, Explanation, diff};
 use crate::model::Step;
 use crate::store::Objects;
 use crate::store::local::{Access, LocalStore};
@@ -30,14 +32,36 @@ pub struct Past<'p> {
 }
 
 /// What a step was made from, and what it made, in one run.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    /// Its parameters, as they are written.
-    pub params: BTreeMap<String, String>,
-    /// Its metrics: the output and the path in it (`test_acc.accuracy`).
-    pub metrics: BTreeMap<String, f64>,
-    /// What it took when it was made, in milliseconds.
+    /// All that its key was made of. `None` where that is lost.
+    pub explanation: Option<Explanation>,
+    /// What it left. `None` where the store has another production of the key by now: what that holds may be different.
+    pub made: Option<Made>,
+}
+
+/// What a step left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// The run that made it.
+    pub run: RunId,
+    /// When that was.
+    pub ended: Timestamp,
+    /// What it took then, in milliseconds.
     pub took_ms: u64,
+    /// Its outputs.
+    pub artifacts: Arc<[Artifact]>,
+    /// The numbers in those that the tables call metrics, by output and path in it (`test_acc.accuracy`).
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl Facts {
+    /// The step's parameters, as they are written.
+    pub fn params(&self) -> BTreeMap<&str, &str> {
+        let items = self.explanation.iter().flat_map(|explanation| &explanation.items);
+        let params = items.filter(|item| item.component == Component::Params);
+        params.map(|item| (&*item.name, item.shown.as_deref().unwrap_or_default())).collect()
+    }
 }
 
 impl Project {
@@ -84,17 +108,20 @@ impl<'p> Past<'p> {
         self.history.newest_first()
     }
 
-    /// What the store still knows of a step of a run. `None` where it has no record of it any more, or never had.
+    /// What the store still knows of a step of a run. `None` where it knows nothing of its key any more, or never did.
     pub fn facts(&self, entry: &StepEntry) -> Option<Facts> {
         let (record, store) = (self.record(entry)?, self.store.as_ref()?);
-        let items = explanation_of(store, &record).unwrap_or_default().items;
-        let params = items.into_iter().filter(|item| item.component == Component::Params);
-        let step = self.definitions.model.steps.iter().find(|step| step.display_id == entry.step);
-        Some(Facts {
-            params: params.map(|item| (item.name, item.shown.unwrap_or_default())).collect(),
-            metrics: step.map(|step| metrics(step, &record, store)).unwrap_or_default(),
-            took_ms: record.duration_ms,
-        })
+        Some(Facts { explanation: explanation_of(store, &record), made: self.made_by(entry, &record) })
+    }
+
+    /// What a step left, alone.
+    pub fn made(&self, entry: &StepEntry) -> Option<Made> {
+        self.made_by(entry, &self.record(entry)?)
+    }
+
+    /// Do the tables call an output of this step a metric?
+    pub fn has_metrics(&self, step: &str) -> bool {
+        self.step(step).is_some_and(|step| step.outputs.iter().any(|output| output.metric))
     }
 
     /// What a step was made from in one run and not in the other. `None` where the store no longer knows.
@@ -104,17 +131,35 @@ impl<'p> Past<'p> {
         Some(diff(&old?, &new?))
     }
 
-    /// The time that was not spent on steps that were cached, in milliseconds.
-    pub fn saved_ms(&self, run: &RunEntry) -> u64 {
-        let cached = run.steps.iter().filter(|step| matches!(step.outcome, StepOutcome::Fresh | StepOutcome::Restored));
-        cached.filter_map(|step| self.record(step)).map(|record| record.duration_ms).sum()
+    /// What a step of a run printed. `None` where it printed nothing, or where that is lost.
+    pub fn log(&self, entry: &StepEntry) -> Option<Captured> {
+        Some(Captured::decode(self.store.as_ref()?.read(entry.log?).ok()?))
     }
 
+    fn step(&self, id: &str) -> Option<&Step> {
+        self.definitions.model.steps.iter().find(|step| step.display_id == id)
+    }
+
+    /// The record of a step's key; by now it may be that of another production.
     fn record(&self, entry: &StepEntry) -> Option<Record> {
         // Of a step that failed the key has a record of another run, if any.
         let is_made = !matches!(entry.outcome, StepOutcome::Failed | StepOutcome::Skipped);
         let key = entry.key.filter(|_| is_made)?;
         self.store.as_ref()?.records.get(&[key]).pop().flatten()
+    }
+
+    fn made_by(&self, entry: &StepEntry, record: &Record) -> Option<Made> {
+        if Some(record.production) != entry.production {
+            return None;
+        }
+        let store = self.store.as_ref()?;
+        Some(Made {
+            run: record.run,
+            ended: record.ended,
+            took_ms: record.duration_ms,
+            artifacts: record.artifacts.clone(),
+            metrics: self.step(&entry.step).map(|step| metrics(step, record, store)).unwrap_or_default(),
+        })
     }
 }
 

@@ -1,0 +1,147 @@
+//! What is different in a second run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use zen_core::decide::Why;
+use zen_core::engine::history::StepOutcome;
+use zen_core::engine::past::Past;
+use zen_core::key::Change;
+
+use super::{Whole, asked, told};
+use crate::graph::dag::State;
+use crate::json::reasons;
+use crate::words::count;
+
+/// Two runs, step by step.
+pub(crate) struct Difference {
+    /// Both, in a line each.
+    pub(crate) heads: [String; 2],
+    pub(crate) ids: [u64; 2],
+    pub(crate) steps: Vec<StepDifference>,
+}
+
+pub(crate) struct StepDifference {
+    pub(crate) step: String,
+    pub(crate) outcomes: [Option<StepOutcome>; 2],
+    /// Not with the same key.
+    pub(crate) is_other: bool,
+    /// What it was made from; `None`: nobody knows any more.
+    pub(crate) changes: Option<Vec<Change>>,
+    pub(crate) metrics: Vec<(String, [Option<f64>; 2])>,
+}
+
+impl Difference {
+    pub(crate) fn new(past: &Past<'_>, a: &Whole, b: &Whole) -> Self {
+        let known = [a, b].map(|run| run.steps().map(|it| (it.0.step.as_str(), it)).collect::<HashMap<_, _>>());
+        let names = a.run.steps.iter().map(|entry| &entry.step);
+        let new = b.run.steps.iter().map(|entry| &entry.step).filter(|step| !known[0].contains_key(step.as_str()));
+        let steps = names.chain(new).map(|step| {
+            let both = known.each_ref().map(|known| known.get(step.as_str()).copied());
+            let entries = both.map(|it| it.map(|(entry, _)| entry));
+            let made = both.map(|it| it.and_then(|(_, facts)| facts?.made.as_ref()));
+            let [was, is] = made.map(|made| made.map(|made| made.metrics.clone()).unwrap_or_default());
+            let (is_other, changes) = match entries {
+                [Some(old), Some(new)] if old.key == new.key => (false, Some(Vec::new())),
+                [Some(old), Some(new)] => (true, past.changes(old, new)),
+                _ => (true, None),
+            };
+            let outcomes = entries.map(|entry| entry.map(|entry| entry.outcome));
+            StepDifference { is_other, changes, outcomes, metrics: different(was, is), step: step.clone() }
+        });
+        Self {
+            ids: [a, b].map(|run| run.run.id.0),
+            heads: [a, b].map(|run| format!("{}: {}", asked(&run.run), told(&run.run))),
+            steps: steps.collect(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for (id, head) in self.ids.iter().zip(&self.heads) {
+            let _ = writeln!(text, "run {id}: {head}");
+        }
+        let mut same = 0;
+        for step in &self.steps {
+            match step.outcomes {
+                [Some(_), None] => {
+                    let _ = writeln!(text, "{}: only in run {}", step.step, self.ids[0]);
+                    continue;
+                }
+                [None, _] => {
+                    let _ = writeln!(text, "{}: only in run {}", step.step, self.ids[1]);
+                    continue;
+                }
+                [Some(_), Some(_)] if !step.is_other => {
+                    same += 1;
+                    continue;
+                }
+                [Some(_), Some(_)] => {
+                    let _ = writeln!(text, "{}", step.step);
+                }
+            }
+            for change in step.changes.iter().flatten() {
+                let _ = writeln!(text, "    {change}");
+            }
+            if step.changes.is_none() {
+                text.push_str("    what it was made from is no longer in the store\n");
+            }
+            for (name, values) in &step.metrics {
+                let _ = writeln!(text, "    {}", in_words(name, *values, |value| value.to_string()));
+            }
+        }
+        if same > 0 {
+            let _ = writeln!(text, "{} the same", count(same, "step"));
+        }
+        text
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|step| {
+                let metrics = step.metrics.iter();
+                let metrics = metrics.map(|(name, [was, is])| (name.clone(), json!({ "old": was, "new": is })));
+                let changes: Option<Vec<Why>> =
+                    step.changes.as_ref().map(|changes| changes.iter().cloned().map(Why::Changed).collect());
+                json!({
+                    "step": step.step,
+                    "outcomes": step.outcomes.map(|it| it.map(|outcome| State::from(outcome).name())),
+                    "changed": step.is_other,
+                    "differences": changes.map(|changes| reasons(&changes)),
+                    "metrics": Map::from_iter(metrics),
+                })
+            })
+            .collect();
+        json!({ "reason": "runs-diff", "old_run": self.ids[0], "new_run": self.ids[1], "steps": steps })
+    }
+}
+
+/// A metric as it was and as it is: `accuracy: 0.9 → 0.95 (+0.05)`.
+pub(crate) fn in_words(name: &str, values: [Option<f64>; 2], shown: impl Fn(f64) -> String) -> String {
+    let [was, is] = values.map(|value| value.map_or_else(|| "(not there)".to_owned(), &shown));
+    let change = match values {
+        [Some(was), Some(is)] => format!(" ({:+})", round(is - was)),
+        _ => String::new(),
+    };
+    format!("{name}: {was} → {is}{change}")
+}
+
+/// A difference without the noise of binary fractions.
+fn round(difference: f64) -> f64 {
+    let text = format!("{difference:.9}");
+    text.parse().unwrap_or(difference)
+}
+
+/// The metrics that are not the same, each as it was and as it is.
+fn different(mut old: BTreeMap<String, f64>, new: BTreeMap<String, f64>) -> Vec<(String, [Option<f64>; 2])> {
+    let mut all: BTreeMap<String, [Option<f64>; 2]> = BTreeMap::new();
+    for (name, is) in new {
+        let was = old.remove(&name);
+        all.insert(name, [was, Some(is)]);
+    }
+    all.extend(old.into_iter().map(|(name, was)| (name, [Some(was), None])));
+    all.into_iter().filter(|(_, [was, is])| was != is).collect()
+}

@@ -1,0 +1,108 @@
+//! One run with all that is still known of it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use zen_core::artifact::Timestamp;
+use zen_core::engine::history::{RunEntry, StepEntry, StepOutcome};
+use zen_core::engine::past::{Facts, Past};
+
+use super::{asked, head_json, made_with, told};
+use crate::graph::dag::State;
+use crate::human::age;
+use crate::shell::Verb;
+use crate::words::{elapsed, saved};
+
+/// A run with all that is still known of it.
+pub(crate) struct Whole {
+    pub(crate) run: RunEntry,
+    /// Of each step, in its order.
+    pub(crate) facts: Vec<Option<Facts>>,
+}
+
+impl Whole {
+    pub(crate) fn new(past: &Past<'_>, run: RunEntry) -> Self {
+        let facts = run.steps.iter().map(|step| past.facts(step)).collect();
+        Self { facts, run }
+    }
+
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (&StepEntry, Option<&Facts>)> {
+        self.run.steps.iter().zip(self.facts.iter().map(Option::as_ref))
+    }
+
+    pub(super) fn text(&self, now: Timestamp) -> String {
+        let run = &self.run;
+        let result = if run.success { "" } else { ", failed" };
+        let mut text =
+            format!("run {}: {} ({} ago{result})\n{}\n", run.id, asked(run), age(run.started, now), told(run));
+        if let Some(made) = made_with(run) {
+            let _ = writeln!(text, "{made}");
+        }
+        for (step, facts) in self.steps() {
+            text.push_str(&outcome_line(step, facts, now));
+            let Some(facts) = facts else { continue };
+            for (name, value) in facts.params() {
+                let _ = writeln!(text, "             {name} = {value}");
+            }
+            for (name, value) in facts.made.iter().flat_map(|made| &made.metrics) {
+                let _ = writeln!(text, "             {name}: {value}");
+            }
+        }
+        text
+    }
+
+    pub(super) fn json(&self, reason: &str) -> Value {
+        let mut value = head_json(&self.run);
+        let steps: Vec<Value> = self
+            .steps()
+            .map(|(step, facts)| {
+                json!({
+                    "step": step.step,
+                    "outcome": State::from(step.outcome).name(),
+                    "key": step.key.map(|key| key.to_string()),
+                    "why": step.why,
+                    "reused_run": step.reused.map(|run| run.0),
+                    "began_ms": step.began_ms,
+                    "duration_ms": step.duration_ms,
+                    "failure": step.failure,
+                    "exit_code": step.exit_code,
+                    "params": facts.map(Facts::params),
+                    "metrics": facts.and_then(|facts| facts.made.as_ref()).map(|made| &made.metrics),
+                })
+            })
+            .collect();
+        value["steps"] = json!(steps);
+        with_reason(reason, value)
+    }
+}
+
+/// `reason` first.
+fn with_reason(reason: &str, value: Value) -> Value {
+    let mut message = Map::from_iter([("reason".to_owned(), json!(reason))]);
+    if let Value::Object(fields) = value {
+        message.extend(fields);
+    }
+    Value::Object(message)
+}
+
+fn outcome_line(step: &StepEntry, facts: Option<&Facts>, now: Timestamp) -> String {
+    let took = elapsed(Duration::from_millis(step.duration_ms));
+    let why = if step.why.is_empty() { String::new() } else { format!(" ({})", step.why.join(", ")) };
+    let reused = || {
+        let run = step.reused.map(|run| format!("run {run}"));
+        let time = facts
+            .and_then(|facts| facts.made.as_ref())
+            .map(|made| format!("{} ago, saved {}", age(made.ended, now), saved(Duration::from_millis(made.took_ms))));
+        let parts: Vec<String> = run.into_iter().chain(time).collect();
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+    };
+    let line = match step.outcome {
+        StepOutcome::Fresh => Verb::Fresh.line(&format!("{}{}", step.step, reused())),
+        StepOutcome::Restored => Verb::Restored.line(&format!("{}{}", step.step, reused())),
+        StepOutcome::Ran => Verb::Ran.line(&format!("{} in {took}{why}", step.step)),
+        StepOutcome::Failed => Verb::Failed.line(&format!("{} after {took}{why}", step.step)),
+        StepOutcome::Skipped => Verb::Skipped.line(&format!("{}{why}", step.step)),
+    };
+    line + "\n"
+}
