@@ -10,7 +10,7 @@ use zen_core::store::local::{Access, LocalStore};
 use crate::exit::ExitCode;
 use crate::flags::{self, ArtifactsCommand, Global, MessageFormat};
 use crate::human::age;
-use crate::json::FORMAT;
+use crate::json::lines;
 use crate::load::{Loaded, report};
 use crate::run::put;
 use crate::shell::Shell;
@@ -187,17 +187,13 @@ fn show_text(artifact: &Named, shown: &Version, users: &[(String, Key)], now: Ti
     text
 }
 
-fn messages(message: &Value) -> String {
-    format!("{}\n{message}\n", json!({ "reason": "zen-format", "version": FORMAT }))
-}
-
 fn list_json(artifacts: &[&Named]) -> String {
     let brief = |artifact: &&Named| {
         let mut value = version_json(artifact, artifact.usual());
         name_it(&mut value, artifact);
         value
     };
-    messages(&json!({ "reason": "artifacts", "artifacts": artifacts.iter().map(brief).collect::<Vec<_>>() }))
+    lines(&[json!({ "reason": "artifacts", "artifacts": artifacts.iter().map(brief).collect::<Vec<_>>() })])
 }
 
 fn name_it(value: &mut Value, artifact: &Named) {
@@ -236,5 +232,5 @@ fn show_json(artifact: &Named, shown: &Version, users: &[(String, Key)]) -> Stri
     let users = users.iter().map(|(step, key)| json!({ "step": step, "key": key.to_string() }));
     value["used_by"] = users.collect();
     value["versions"] = artifact.versions.iter().map(|version| version_json(artifact, version)).collect();
-    messages(&value)
+    lines(&[value])
 }

@@ -12,7 +12,7 @@ use zen_core::store::local::Access;
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat};
 use crate::human::age;
-use crate::json::{FORMAT, decision, reasons};
+use crate::json::{decision, lines, reasons};
 use crate::load::{report, show};
 use crate::run::{Prepared, plan_line, put};
 use crate::runs::find;
@@ -140,7 +140,7 @@ fn as_json(explained: &Explained, step: &Step) -> String {
         .map(|record| json!({ "run": record.run.0, "key": record.key.to_string(), "ended_ms": record.ended.0 }));
     let changes: Vec<Why> = explained.changes.iter().cloned().map(Why::Changed).collect();
     let planned = &explained.planned;
-    let message = json!({
+    lines(&[json!({
         "reason": "explain",
         "step": step.display_id,
         "decision": decision(planned.decision),
@@ -152,8 +152,7 @@ fn as_json(explained: &Explained, step: &Step) -> String {
         "components": components,
         "compared_with": compared,
         "differences": reasons(&changes),
-    });
-    format!("{}\n{message}\n", json!({ "reason": "zen-format", "version": FORMAT }))
+    })])
 }
 
 fn item_json(item: &Item) -> Value {

@@ -8,7 +8,7 @@ use zen_core::event::{Event, Finished, Listener, Planned, Summary, outputs_json}
 use zen_core::model::{Model, StepId};
 
 /// The version of the messages' format.
-pub(crate) const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
 
 /// Writes what happens to standard output.
 pub(crate) struct Json<'a, W: Write> {
@@ -24,7 +24,7 @@ impl<'a, W: Write> Json<'a, W> {
     /// Says the format's version at once.
     pub(crate) fn new(model: &'a Model, out: W) -> Self {
         let mut json = Self { model, out, broken: None };
-        json.line(&json!({ "reason": "zen-format", "version": FORMAT }));
+        json.line(&format());
         json
     }
 
@@ -124,6 +124,16 @@ impl<W: Write> Listener for Json<'_, W> {
             Event::RunFinished(summary) => self.run_finished(summary),
         }
     }
+}
+
+/// `zen-format`: what comes first, whatever the command.
+fn format() -> Value {
+    json!({ "reason": "zen-format", "version": FORMAT })
+}
+
+/// All that a command has to say, where it is known at once.
+pub(crate) fn lines(messages: &[Value]) -> String {
+    std::iter::once(&format()).chain(messages).map(|message| format!("{message}\n")).collect()
 }
 
 /// As messages have it.

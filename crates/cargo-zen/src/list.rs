@@ -8,7 +8,7 @@ use zen_core::model::{Model, Pipeline, Step};
 
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat};
-use crate::json::FORMAT;
+use crate::json::lines;
 use crate::load::{Loaded, report, show};
 use crate::run::{pipeline_of, put};
 use crate::shell::{Shell, Verbosity};
@@ -94,6 +94,5 @@ fn as_json(model: &Model, pipelines: &[&Pipeline]) -> String {
             })
         })
         .collect();
-    let format = json!({ "reason": "zen-format", "version": FORMAT });
-    format!("{format}\n{}\n", json!({ "reason": "list", "pipelines": pipelines }))
+    lines(&[json!({ "reason": "list", "pipelines": pipelines })])
 }

@@ -15,7 +15,7 @@ use zen_core::store::verify::{Found, Verified};
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat, OutputStyle};
 use crate::human::Human;
-use crate::json::FORMAT;
+use crate::json::lines;
 use crate::load::{Loaded, Start, report, show};
 use crate::run::{Prepared, catch_signals, overrides, put, stopped_by};
 use crate::shell::{Shell, Verb};
@@ -96,10 +96,10 @@ fn as_json(verified: &Verified, repair: bool) -> String {
             "steps": found.steps,
         })
     };
-    let mut lines = vec![json!({ "reason": "zen-format", "version": FORMAT })];
-    lines.extend(verified.damaged.iter().map(|it| found("object-damaged", it)));
-    lines.extend(verified.missing.iter().map(|it| found("object-missing", it)));
-    lines.push(json!({
+    let damaged = verified.damaged.iter().map(|it| found("object-damaged", it));
+    let missing = verified.missing.iter().map(|it| found("object-missing", it));
+    let mut messages: Vec<Value> = damaged.chain(missing).collect();
+    messages.push(json!({
         "reason": "verify-finished",
         "success": verified.damaged.is_empty() || repair,
         "objects": verified.objects,
@@ -110,11 +110,7 @@ fn as_json(verified: &Verified, repair: bool) -> String {
         "missing": verified.missing.len(),
         "repaired": repair,
     }));
-    text_of(&lines)
-}
-
-fn text_of(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines(&messages)
 }
 
 /// Runs a step again in a copy of the workspace. What is recorded stays as it is.
@@ -151,7 +147,7 @@ fn determinism(global: &Global, flags: &flags::Verify, step: &str, shell: &mut S
         Ok(store) => store,
         Err(error) => return report(shell, &EngineError::Store(error), loaded.sources()),
     };
-    let mut lines = vec![json!({ "reason": "zen-format", "version": FORMAT })];
+    let mut messages = Vec::new();
     let mut code = ExitCode::Ok;
     for (step, record) in &recorded {
         let definition = model.step(*step);
@@ -172,7 +168,7 @@ fn determinism(global: &Global, flags: &flags::Verify, step: &str, shell: &mut S
                 return ExitCode::Store;
             }
         };
-        lines.push(json!({
+        messages.push(json!({
             "reason": "determinism",
             "step": definition.display_id,
             "run": record.run,
@@ -198,7 +194,7 @@ fn determinism(global: &Global, flags: &flags::Verify, step: &str, shell: &mut S
         }
     }
     if global.message_format == MessageFormat::Json {
-        let put = put(shell.stdout(), text_of(&lines).as_bytes(), shell);
+        let put = put(shell.stdout(), lines(&messages).as_bytes(), shell);
         return if code == ExitCode::Ok { put } else { code };
     }
     code

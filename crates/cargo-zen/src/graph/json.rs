@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::dag::{Dag, Kind, State};
-use crate::json::{FORMAT, reasons};
+use crate::json::{lines, reasons};
 
 /// One message: `graph`.
 pub(super) fn draw(dag: &Dag) -> String {
@@ -26,8 +26,7 @@ pub(super) fn draw(dag: &Dag) -> String {
             json!({ "from": from, "to": to, "kind": edge.kind.name(), "labels": edge.labels })
         })
         .collect();
-    let format = json!({ "reason": "zen-format", "version": FORMAT });
-    format!("{format}\n{}\n", json!({ "reason": "graph", "nodes": nodes, "edges": edges }))
+    lines(&[json!({ "reason": "graph", "nodes": nodes, "edges": edges })])
 }
 
 /// As plans have it: of what was, the decision that leads to it.

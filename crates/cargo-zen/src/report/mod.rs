@@ -18,7 +18,7 @@ use self::page::{MARKER, Page};
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat};
 use crate::graph::past::names;
-use crate::json::FORMAT;
+use crate::json::lines;
 use crate::load::{self, Loaded};
 use crate::run::put;
 use crate::runs::{Difference, Missing, Whole, asked, find};
@@ -53,11 +53,7 @@ pub(crate) fn report(global: &Global, flags: &flags::Report, shell: &mut Shell) 
     };
     let said = match global.message_format {
         MessageFormat::Human => format!("{}\n", path.display()),
-        MessageFormat::Json => {
-            let format = json!({ "reason": "zen-format", "version": FORMAT });
-            let message = json!({ "reason": "report", "run": run, "path": path.to_string_lossy() });
-            format!("{format}\n{message}\n")
-        }
+        MessageFormat::Json => lines(&[json!({ "reason": "report", "run": run, "path": path.to_string_lossy() })]),
     };
     put(shell.stdout(), said.as_bytes(), shell)
 }

@@ -18,7 +18,7 @@ pub(crate) use self::whole::Whole;
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat, RunsCommand};
 use crate::human::age;
-use crate::json::FORMAT;
+use crate::json::lines;
 use crate::load::{Loaded, report};
 use crate::run::put;
 use crate::shell::Shell;
@@ -43,11 +43,11 @@ pub(crate) fn runs(global: &Global, flags: &flags::Runs, shell: &mut Shell) -> E
         None => list(&past, flags.limit.unwrap_or(LISTED), is_json),
         Some(RunsCommand::Show { run }) => find(project, run).map(|run| {
             let run = Whole::new(&past, run);
-            if is_json { message(&run.json("run")) } else { run.text(now()) }
+            if is_json { lines(&[run.json()]) } else { run.text(now()) }
         }),
         Some(RunsCommand::Diff { a, b }) => find(project, a).and_then(|a| Ok((a, find(project, b)?))).map(|(a, b)| {
             let difference = Difference::new(&past, &Whole::new(&past, a), &Whole::new(&past, b));
-            if is_json { message(&difference.json()) } else { difference.text() }
+            if is_json { lines(&[difference.json()]) } else { difference.text() }
         }),
     };
     match text {
@@ -86,15 +86,11 @@ pub(crate) fn find(project: &Project, name: &str) -> Result<RunEntry, Missing> {
     project.find_run(name).map_err(Missing::Unreadable)?.ok_or_else(|| Missing::Unknown(name.to_owned()))
 }
 
-fn message(value: &Value) -> String {
-    format!("{}\n{value}\n", json!({ "reason": "zen-format", "version": FORMAT }))
-}
-
 fn list(past: &Past<'_>, limit: usize, is_json: bool) -> Result<String, Missing> {
     let mut runs: Vec<RunEntry> = past.newest_first().map_err(Missing::Unreadable)?.take(limit).collect();
     if is_json {
         let runs: Vec<Value> = runs.iter().map(head_json).collect();
-        return Ok(message(&json!({ "reason": "runs", "runs": runs })));
+        return Ok(lines(&[json!({ "reason": "runs", "runs": runs })]));
     }
     runs.reverse();
     let now = now();

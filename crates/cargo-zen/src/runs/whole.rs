@@ -52,7 +52,7 @@ impl Whole {
         text
     }
 
-    pub(super) fn json(&self, reason: &str) -> Value {
+    pub(super) fn json(&self) -> Value {
         let mut value = head_json(&self.run);
         let steps: Vec<Value> = self
             .steps()
@@ -73,7 +73,7 @@ impl Whole {
             })
             .collect();
         value["steps"] = json!(steps);
-        with_reason(reason, value)
+        with_reason("run", value)
     }
 }
 
