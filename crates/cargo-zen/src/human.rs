@@ -220,8 +220,7 @@ impl Listener for Human<'_> {
         match event {
             Event::Planned(steps) => self.planned(steps),
             Event::Blocking { on, holder } => {
-                let holder = holder.as_ref().map(|holder| format!(", held by {holder}")).unwrap_or_default();
-                self.shell.status(Verb::Blocking, &format!("waiting for {on}{holder}"));
+                self.shell.status(Verb::Blocking, &format!("waiting for {on}, held by {holder}"));
             }
             Event::Started { step, why, attempt } => self.started(*step, why, *attempt),
             Event::TerminalTaken { step } => {

@@ -45,11 +45,10 @@ impl Outcome {
 
 /// A step's outputs as messages and hooks are told: `{ name, path, digest, size }`.
 pub fn outputs_json(step: &Step, artifacts: &[Artifact]) -> Vec<serde_json::Value> {
-    let outputs = artifacts.iter().map(|artifact| {
-        let place = step.outputs.iter().find(|output| output.name == artifact.name);
+    let outputs = step.outputs.iter().zip(artifacts).map(|(output, artifact)| {
         json!({
             "name": artifact.name,
-            "path": place.map(|output| output.place.root().to_string()),
+            "path": output.place.root().to_string(),
             "digest": artifact.digest().to_string(),
             "size": artifact.size(),
         })
@@ -202,8 +201,8 @@ pub enum Event {
     Blocking {
         /// What for: a step, or a place.
         on: String,
-        /// Who holds it, as far as known.
-        holder: Option<String>,
+        /// Who holds it.
+        holder: String,
     },
     /// A command starts.
     Started {

@@ -65,7 +65,7 @@ pub(super) fn places(
             if world.options.no_wait {
                 return Err(EngineError::Locked(format!("{on} is in use by {holder}")));
             }
-            listener.event(&Event::Blocking { on, holder: Some(holder) });
+            listener.event(&Event::Blocking { on, holder });
             is_said = true;
         }
         if let Some(signal) = pause(signals) {

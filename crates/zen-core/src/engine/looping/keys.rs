@@ -70,7 +70,7 @@ impl<'w> Loop<'_, 'w> {
         'w: 's,
     {
         let on = format!("step `{}`", self.world.definitions.model.step(step).display_id);
-        self.listener.event(&Event::Blocking { on, holder: Some(holder) });
+        self.listener.event(&Event::Blocking { on, holder });
         self.waiting.insert(step);
         let (world, control, sender) = (self.world, self.work.control, self.sender.clone());
         scope.spawn(move || {
