@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use crate::harness::{Outcome, Workspace};
 
 /// Pipelines `p` (two steps, one with an output of some size) and `q` (one step).
@@ -254,6 +256,27 @@ fn clean_outputs_of_a_repository_that_git_cannot_read_removes_nothing() {
     assert_ne!(outcome.code, Some(0), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("git"), "{}", outcome.stderr);
     assert!(workspace.exists("made.txt"), "nobody knows whether it is tracked");
+}
+
+#[test]
+fn clean_for_programs() {
+    let workspace = workspace();
+    workspace.write("made.txt", "somebody's own\n");
+    run(&workspace);
+    let cleaned = |args: &[&str]| {
+        let outcome = workspace.zen(&[&["clean", "--message-format", "json"], args].concat());
+        assert_eq!((outcome.code, outcome.messages.len()), (Some(0), 2), "{}", outcome.stderr);
+        outcome.messages[1].clone()
+    };
+    let dry = cleaned(&["--outputs", "--pipeline", "q", "-n"]);
+    assert_eq!((&dry["reason"], &dry["dry_run"]), (&json!("clean-finished"), &json!(true)));
+    assert_eq!((&dry["outputs"], &dry["store"]), (&json!(["other.txt"]), &Value::Null), "the store is left alone");
+    let outputs = cleaned(&["--outputs", "--pipeline", "q"]);
+    assert_eq!((&outputs["outputs"], &outputs["dry_run"]), (&dry["outputs"], &json!(false)));
+    assert_eq!(cleaned(&["--replaced"])["replaced_bytes"], "somebody's own\n".len());
+    let all = cleaned(&[]);
+    assert_eq!((&all["store"]["records"], &all["outputs"], &all["replaced_bytes"]), (&json!(3), &json!([]), &json!(0)));
+    assert!(all["store"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{all}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `list` and `logs`: what there is, and what it printed.
 
 use insta::assert_snapshot;
+use serde_json::{Value, json};
 
 use crate::harness::Workspace;
 
@@ -90,6 +91,31 @@ fn logs_give_back_what_a_step_printed() {
     let (stdout, stderr) = said(&workspace, &["logs", "fit"]);
     assert_eq!(stdout, "");
     assert!(stderr.contains("printed nothing"), "{stderr}");
+}
+
+#[test]
+fn logs_for_programs() {
+    let workspace = workspace();
+    run(&workspace, &["training"]);
+    run(&workspace, &["training"]);
+    let log = |args: &[&str]| {
+        let outcome = workspace.zen(&[&["logs", "--message-format", "json"], args].concat());
+        assert_eq!((outcome.code, outcome.messages.len()), (Some(0), 2), "{}", outcome.stderr);
+        outcome.messages[1].clone()
+    };
+    let lines = |log: &Value| -> String {
+        let lines = log["lines"].as_array().into_iter().flatten();
+        lines.map(|line| line["text"].as_str().expect("a text")).collect()
+    };
+    let load = log(&["training/load"]);
+    assert_eq!((&load["reason"], &load["step"]), (&json!("log"), &json!("training/load")));
+    assert_eq!((&load["run"], &load["outcome"], &load["reused_run"]), (&json!(1), &json!("ran"), &Value::Null));
+    assert!(lines(&load).contains("loading\n") && lines(&load).contains("warned\n"), "{load}");
+    assert!(load["lines"][0]["at_ms"].is_i64(), "{load}");
+    let cached = log(&["training/load", "--run", "2"]);
+    assert_eq!((&cached["run"], &cached["outcome"], &cached["reused_run"]), (&json!(2), &json!("fresh"), &json!(1)));
+    assert_eq!(cached["lines"], load["lines"], "it is the same output");
+    assert_eq!(log(&["fit"])["lines"], json!([]), "it printed nothing");
 }
 
 #[test]

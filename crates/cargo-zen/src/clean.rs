@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use zen_core::engine::{CleanRequest, clean as remove, now};
+use serde_json::json;
+use zen_core::engine::{CleanRequest, Cleaned, clean as remove, now};
 use zen_core::manifest::quantity;
 use zen_core::manifest::resolve::Overrides;
 
 use crate::exit::ExitCode;
-use crate::flags::{self, Global};
+use crate::flags::{self, Global, MessageFormat};
+use crate::json::lines;
 use crate::load::{Loaded, report};
+use crate::run::put;
 use crate::shell::{Shell, Verb};
 use crate::words::{count, saved, size};
 
@@ -30,6 +33,17 @@ pub(crate) fn clean(global: &Global, flags: &flags::Clean, shell: &mut Shell) ->
         Ok(cleaned) => cleaned,
         Err(error) => return report(shell, &error, loaded.sources()),
     };
+    say(&cleaned, shell);
+    if flags.dry_run {
+        shell.warning("nothing was removed: this is a dry run");
+    }
+    if global.message_format == MessageFormat::Json {
+        return put(shell.stdout(), as_json(&cleaned, flags.dry_run).as_bytes(), shell);
+    }
+    ExitCode::Ok
+}
+
+fn say(cleaned: &Cleaned, shell: &mut Shell) {
     for line in &cleaned.expired {
         shell.status(Verb::Removed, line);
     }
@@ -58,10 +72,27 @@ pub(crate) fn clean(global: &Global, flags: &flags::Clean, shell: &mut Shell) ->
         );
         shell.status(Verb::Removed, &message);
     }
-    if flags.dry_run {
-        shell.warning("nothing was removed: this is a dry run");
-    }
-    ExitCode::Ok
+}
+
+fn as_json(cleaned: &Cleaned, is_dry: bool) -> String {
+    let store = cleaned.store.as_ref().map(|removed| {
+        json!({
+            "records": removed.records,
+            "objects": removed.objects,
+            "bytes": removed.bytes,
+            "step_ms": removed.step_ms,
+        })
+    });
+    let moved = cleaned.moved.iter().map(|(path, to)| json!({ "path": path.to_string(), "to": to.to_string_lossy() }));
+    lines(&[json!({
+        "reason": "clean-finished",
+        "dry_run": is_dry,
+        "store": store,
+        "expired": cleaned.expired,
+        "outputs": cleaned.outputs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "moved": moved.collect::<Vec<_>>(),
+        "replaced_bytes": cleaned.replaced,
+    })])
 }
 
 fn request(flags: &flags::Clean) -> Result<CleanRequest, String> {

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use serde_json::{Value, json};
 use zen_core::captured::Captured;
 use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::{EngineError, select};
@@ -12,7 +13,9 @@ use zen_core::store::Objects;
 use zen_core::store::local::{Access, LocalStore};
 
 use crate::exit::ExitCode;
-use crate::flags::{self, Global};
+use crate::flags::{self, Global, MessageFormat};
+use crate::graph::dag::State;
+use crate::json;
 use crate::load::{Loaded, report};
 use crate::run::put;
 use crate::runs;
@@ -58,16 +61,20 @@ pub(crate) fn logs(global: &Global, flags: &flags::Logs, shell: &mut Shell) -> E
         Ok(store) => store,
         Err(error) => return report(shell, &error.into(), loaded.sources()),
     };
-    let Some(log) = step.log else {
-        shell.note(&format!("`{}` printed nothing in run {}", step.step, run.id));
-        return ExitCode::Ok;
-    };
-    let bytes = match store.read(log) {
+    let bytes = match step.log.map(|log| store.read(log)).transpose() {
         Ok(bytes) => bytes,
         Err(error) => {
             shell.error(&format!("the output of `{}` in run {} is gone: {error}", step.step, run.id));
             return ExitCode::Store;
         }
+    };
+    if global.message_format == MessageFormat::Json {
+        let captured = bytes.map(Captured::decode);
+        return put(shell.stdout(), as_json(&run, &step, captured.as_ref()).as_bytes(), shell);
+    }
+    let Some(bytes) = bytes else {
+        shell.note(&format!("`{}` printed nothing in run {}", step.step, run.id));
+        return ExitCode::Ok;
     };
     match (step.outcome, step.reused) {
         (StepOutcome::Fresh | StepOutcome::Restored, Some(made)) => {
@@ -89,6 +96,22 @@ fn stamped(captured: &Captured) -> Vec<u8> {
         text.extend_from_slice(line.text);
     }
     text
+}
+
+fn as_json(run: &RunEntry, step: &StepEntry, captured: Option<&Captured>) -> String {
+    let lines: Vec<Value> = captured
+        .into_iter()
+        .flat_map(Captured::lines)
+        .map(|line| json!({ "at_ms": line.at.map(|at| at.0), "text": String::from_utf8_lossy(line.text) }))
+        .collect();
+    json::lines(&[json!({
+        "reason": "log",
+        "step": step.step,
+        "run": run.id.0,
+        "outcome": State::from(step.outcome).name(),
+        "reused_run": step.reused.map(|run| run.0),
+        "lines": lines,
+    })])
 }
 
 /// A log that is shown again: what a terminal or GitHub's runner would obey, it is not to obey once more.
