@@ -247,6 +247,21 @@ fn status_is_a_plan() {
 }
 
 #[test]
+fn a_run_that_has_no_number_is_not_called_0() {
+    let workspace = training();
+    workspace.write("target/zen/runs", "a file where history would be written\n");
+    let outcome = workspace.ok(&[]);
+    assert_eq!(outcome.messages.last().expect("there are messages")["run"], Value::Null);
+    let reused = workspace.ok(&[]).finished("load")["reused_run"].clone();
+    let explained = workspace.zen(&["explain", "load", "--message-format", "json"]).messages[1]["reused_run"].clone();
+    let artifacts = workspace.zen(&["artifacts", "--message-format", "json"]);
+    assert_eq!(
+        (reused, explained, &artifacts.messages[1]["artifacts"][0]["run"]),
+        (Value::Null, Value::Null, &Value::Null)
+    );
+}
+
+#[test]
 fn a_failure_is_told_with_its_exit_code() {
     let workspace = training();
     workspace.edit("Cargo.toml", "run = \"sort data.csv", "run = \"echo broken; exit 7; sort data.csv");

@@ -207,7 +207,7 @@ fn version_json(artifact: &Named, version: &Version) -> Value {
         "version": version.number,
         "digest": version.artifact.digest().to_string(),
         "size": version.artifact.size(),
-        "run": version.run.0,
+        "run": version.run.number(),
         "key": version.key.as_ref().map(Key::to_string),
         "ended_ms": version.ended.0,
         "in_place": artifact.is_in_place(version),

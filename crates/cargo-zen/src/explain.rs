@@ -137,7 +137,7 @@ fn as_json(explained: &Explained, step: &Step) -> String {
     let compared = explained
         .compared
         .as_ref()
-        .map(|record| json!({ "run": record.run.0, "key": record.key.to_string(), "ended_ms": record.ended.0 }));
+        .map(|record| json!({ "run": record.run.number(), "key": record.key.to_string(), "ended_ms": record.ended.0 }));
     let changes: Vec<Why> = explained.changes.iter().cloned().map(Why::Changed).collect();
     let planned = &explained.planned;
     lines(&[json!({
@@ -148,7 +148,7 @@ fn as_json(explained: &Explained, step: &Step) -> String {
         "key": explained.key.as_ref().ok().map(Key::to_string),
         "uncacheable": explained.key.as_ref().err(),
         "caching": { "enabled": explained.caching.0, "by": explained.caching.1 },
-        "reused_run": planned.reused.map(|reused| reused.run.0),
+        "reused_run": planned.reused.and_then(|reused| reused.run.number()),
         "components": components,
         "compared_with": compared,
         "differences": reasons(&changes),

@@ -64,7 +64,7 @@ impl<'a, W: Write> Json<'a, W> {
             "outputs": outputs_json(step, &finished.artifacts),
         });
         if let Some(reused) = finished.reused {
-            message["reused_run"] = json!(reused.run.0);
+            message["reused_run"] = json!(reused.run.number());
             message["saved_ms"] = json!(reused.saved.as_millis() as u64);
         }
         if let Some(failure) = &finished.failure {

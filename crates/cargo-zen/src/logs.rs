@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use serde_json::{Value, json};
+use zen_core::artifact::RunId;
 use zen_core::captured::Captured;
 use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::{EngineError, select};
@@ -109,7 +110,7 @@ fn as_json(run: &RunEntry, step: &StepEntry, captured: Option<&Captured>) -> Str
         "step": step.step,
         "run": run.id.0,
         "outcome": State::from(step.outcome).name(),
-        "reused_run": step.reused.map(|run| run.0),
+        "reused_run": step.reused.and_then(RunId::number),
         "lines": lines,
     })])
 }

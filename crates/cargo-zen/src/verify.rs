@@ -171,7 +171,7 @@ fn determinism(global: &Global, flags: &flags::Verify, step: &str, shell: &mut S
         messages.push(json!({
             "reason": "determinism",
             "step": definition.display_id,
-            "run": record.run,
+            "run": record.run.number(),
             "same": difference.is_none(),
             "output": difference.as_ref().map(|it| &it.output),
             "path": difference.as_ref().map(|it| it.path.to_string()),

@@ -26,6 +26,16 @@ pub struct Production(pub [u8; 16]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId(pub u64);
 
+impl RunId {
+    /// Of a run that no history could be written for.
+    pub const NONE: Self = Self(0);
+
+    /// As programs are told; `None` if it has none.
+    pub fn number(self) -> Option<u64> {
+        (self != Self::NONE).then_some(self.0)
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use zen_core::artifact::Timestamp;
+use zen_core::artifact::{RunId, Timestamp};
 use zen_core::engine::history::{RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::past::{Facts, Past};
 
@@ -62,7 +62,7 @@ impl Whole {
                     "outcome": State::from(step.outcome).name(),
                     "key": step.key.map(|key| key.to_string()),
                     "why": step.why,
-                    "reused_run": step.reused.map(|run| run.0),
+                    "reused_run": step.reused.and_then(RunId::number),
                     "began_ms": step.began_ms,
                     "duration_ms": step.duration_ms,
                     "failure": step.failure,

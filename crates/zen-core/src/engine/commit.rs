@@ -64,7 +64,7 @@ impl Attempt<'_, '_> {
             key,
             production: settled.production,
             step: self.step.display_id.clone(),
-            run: self.work.run.unwrap_or(RunId(0)),
+            run: self.work.run.unwrap_or(RunId::NONE),
             ended: super::now(),
             duration_ms: millis(end.duration),
             artifacts: settled.artifacts.clone(),

@@ -224,7 +224,7 @@ impl<'a, 'w> Told<'a, 'w> {
             "step": step.display_id,
             "outcome": finished.outcome.name(),
             "cached": finished.outcome.is_cached(),
-            "reused_run": finished.reused.map(|reused| reused.run.0),
+            "reused_run": finished.reused.and_then(|reused| reused.run.number()),
             "saved_ms": millis(self.saved(finished)),
             "duration_ms": millis(finished.duration),
             "exit_code": finished.exit_code,

@@ -142,7 +142,7 @@ pub(super) fn note(
         if !is_new(entry.outcome) {
             continue;
         }
-        let run = settled.record.as_ref().map(|record| record.run).or(run).unwrap_or(RunId(0));
+        let run = settled.record.as_ref().map(|record| record.run).or(run).unwrap_or(RunId::NONE);
         let ended = settled.record.as_ref().map_or(world.now, |record| record.ended);
         for artifact in &settled.artifacts[..] {
             let version = Version { number: 0, artifact: artifact.clone(), run, key: settled.key, ended };
