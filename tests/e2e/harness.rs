@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
+use crate::schema;
+
 /// A workspace in a folder of its own.
 pub struct Workspace {
     folder: tempfile::TempDir,
@@ -190,10 +192,15 @@ impl Workspace {
 impl Outcome {
     /// Takes a finished process apart.
     pub fn of(output: Output) -> Self {
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let messages = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Self { code: output.status.code(), stdout, stderr, messages }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self::new(output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// From what was written. Messages must be as the schema has them, whatever the test is about.
+    pub fn new(code: Option<i32>, stdout: String, stderr: String) -> Self {
+        let messages: Vec<Value> = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        schema::check(&messages);
+        Self { code, stdout, stderr, messages }
     }
 
     /// The messages of one reason.

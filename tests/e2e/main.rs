@@ -50,6 +50,7 @@ mod report;
 mod reuse;
 mod running;
 mod runs;
+mod schema;
 mod secrets;
 mod selection;
 mod sharing;

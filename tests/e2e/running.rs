@@ -171,9 +171,8 @@ impl Running {
         while let Ok((is_stdout, line)) = self.lines.recv() {
             self.keep(is_stdout, &line);
         }
-        let stdout = std::mem::take(&mut self.stdout);
-        let messages = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        (status, Outcome { code: status.code(), stdout, stderr: std::mem::take(&mut self.stderr), messages })
+        let [stdout, stderr] = [&mut self.stdout, &mut self.stderr].map(std::mem::take);
+        (status, Outcome::new(status.code(), stdout, stderr))
     }
 
     /// As [`Running::end`], and it must have succeeded.

@@ -7,7 +7,7 @@ use zen_core::decide::{Decision, Why};
 use zen_core::event::{Event, Finished, Listener, Planned, Summary, outputs_json};
 use zen_core::model::{Model, StepId};
 
-/// The version of the messages' format.
+/// The version of the messages' format. What each of them holds is in `docs/messages.schema.json`.
 const FORMAT: u32 = 1;
 
 /// Writes what happens to standard output.

@@ -101,7 +101,5 @@ fn read_outcome(folder: &Path, name: &str) -> Outcome {
         let file = folder.join(format!("{name}.{extension}"));
         fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     };
-    let stdout = read("out");
-    let messages = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    Outcome { code: read("code").trim().parse().ok(), stdout, stderr: read("err"), messages }
+    Outcome::new(read("code").trim().parse().ok(), read("out"), read("err"))
 }
