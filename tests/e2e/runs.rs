@@ -56,7 +56,9 @@ fn message(workspace: &Workspace, args: &[&str]) -> Value {
 #[test]
 fn each_run_is_a_line_the_last_one_at_the_end() {
     let workspace = pipeline();
-    assert_eq!(workspace.zen(&["runs"]).stdout, "", "there was none yet");
+    let none = workspace.zen(&["runs"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "there was none yet: {}", none.stderr);
+    assert_eq!(workspace.zen(&["runs", "show"]).code, Some(4), "so there is none to show");
     workspace.ok(&[]);
     workspace.ok(&["--set", "n=2"]);
     workspace.run(&["--set", "n=9"]);

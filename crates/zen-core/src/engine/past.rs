@@ -89,12 +89,14 @@ impl<'p> Past<'p> {
     /// Opens history and store, to read.
     ///
     /// # Errors
-    /// A store that cannot be used.
+    /// A store or a zen folder that cannot be used.
     pub fn open(
         project: &Project,
         definitions: &'p Definitions,
         store_dir: Option<&Path>,
     ) -> Result<Self, EngineError> {
+        // Memos of the workspace may be all that lies in it yet.
+        project.create_zen_dir()?;
         let folder = project.store_folder(&definitions.model, store_dir);
         let store = if folder.exists() { Some(LocalStore::open(&folder, Access::Read)?) } else { None };
         Ok(Self { definitions, history: History::new(&project.workspace.zen_dir().join("runs")), store })
