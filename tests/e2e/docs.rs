@@ -1,4 +1,5 @@
-//! What docs/caching.md shows is what happens: its commands, run in the fixture that they belong to, section by section.
+//! What docs/caching.md and docs/seeing.md show is what happens: their commands, run in the fixture that they belong to, section
+//! by section.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -59,15 +60,13 @@ fn without_digests(text: &str) -> String {
     normalized(text).lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-#[test]
-fn the_examples_of_the_page_on_caching_are_real() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/caching.md");
-    let page = fs::read_to_string(page).expect("there is a page on caching");
+/// Runs the commands of a page, each section in a workspace of its own. How many there were.
+fn compare(page: &str, workspace: impl Fn() -> Workspace) -> usize {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let page = fs::read_to_string(page).expect("there is such a page");
     let sections = sections(&page);
-    let commands: usize = sections.iter().map(|(_, shown)| shown.len()).sum();
-    assert!(commands > 50, "the page shows {commands} commands");
-    for (section, shown) in sections {
-        let workspace = Workspace::fixture("caching");
+    for (section, shown) in sections.iter().filter(|(_, shown)| !shown.is_empty()) {
+        let workspace = workspace();
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", with_cargo_zen(&workspace).display());
         for Shown { command, output } in shown {
@@ -76,6 +75,37 @@ fn the_examples_of_the_page_on_caching_are_real() {
             let real = String::from_utf8_lossy(&done.stdout);
             let (real, shown) = (without_digests(&real), without_digests(&output.join("\n")));
             assert_eq!(shown, real, "in `{section}`, what `{command}` prints");
+        }
+    }
+    sections.iter().map(|(_, shown)| shown.len()).sum()
+}
+
+#[test]
+fn the_examples_of_the_page_on_caching_are_real() {
+    let commands = compare("caching.md", || Workspace::fixture("caching"));
+    assert!(commands > 50, "the page shows {commands} commands");
+}
+
+#[test]
+fn the_examples_of_the_page_on_seeing_are_real() {
+    let commands = compare("seeing.md", || Workspace::built_fixture("iris"));
+    assert!(commands > 5, "the page shows {commands} commands");
+}
+
+#[test]
+fn every_picture_of_the_docs_is_there_and_shown() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let pages =
+        ["seeing.md", "../README.md"].map(|page| fs::read_to_string(docs.join(page)).expect("there is such a page"));
+    let pictures = fs::read_dir(docs.join("pictures")).expect("there are pictures");
+    let names: Vec<String> =
+        pictures.map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned()).collect();
+    for name in &names {
+        assert!(pages.iter().any(|page| page.contains(&format!("pictures/{name})"))), "nobody shows {name}");
+    }
+    for shown in pages.iter().flat_map(|page| page.split("](").skip(1)).filter_map(|rest| rest.split_once(')')) {
+        if let Some((_, name)) = shown.0.split_once("pictures/") {
+            assert!(names.contains(&name.to_owned()), "there is no picture {name}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Chores of this repository, as a program: `cargo xtask <chore>`. Knows which chores there are, not how they are done.
 
 mod bench;
+mod pages;
 mod product;
 mod tidy;
 #[cfg(target_os = "linux")]
@@ -21,6 +22,9 @@ usage: cargo xtask <chore>
           name the scenarios
   bench --table FILE
           print the Markdown table of the figures in FILE, which --json wrote
+  pages   look at the pages that the release build writes, in Chromium, light and dark, on small screens and large ones
+  pictures
+          draw the pictures of the documentation anew, from the fixtures
   torture [SWEEP…] [--long] [--seed N] [--json FILE] [--where-possible]
           do to the release build whatever can go wrong, on Linux; docs/reliability.md says what and how
   torture --list
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(root()),
         ["bench", options @ ..] => bench::run(root(), options),
         ["counts", options @ ..] => bench::counts(root(), options),
+        ["pages"] => pages::check(root()),
+        ["pictures"] => pages::pictures(root()),
         #[cfg(target_os = "linux")]
         ["torture", options @ ..] => torture::run(root(), options),
         // What the steps of the benchmark run.

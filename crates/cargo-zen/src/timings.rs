@@ -155,13 +155,15 @@ impl Timings {
         let whole = millis(total);
         let height = lanes * 16;
         format!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}: timings</title>\n\
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}: timings</title>\n\
              <style>{STYLE}</style>\n<h1>{title}</h1>\n<p>{said}; {whole} in all. \
              <a href=\"{trace}\">The same as a trace</a>, for Perfetto or chrome://tracing.</p>\n\
              <svg role=\"img\" aria-label=\"what was done when\" width=\"100%\" height=\"{height}\">\n{drawn}</svg>\n\
              <h2>Parts</h2>\n<p>Steps side by side add up to more than the time of the run.</p>\n\
-             <table>\n<tr><th>part</th><th>time</th><th>times</th></tr>\n{rows}</table>\n\
-             <h2>Steps</h2>\n<table>\n<tr><th>step</th><th>time</th></tr>\n{of_steps}</table>\n</html>\n"
+             <table>\n<tr><th scope=\"col\">part</th><th scope=\"col\">time</th><th scope=\"col\">times</th></tr>\n{rows}</table>\n\
+             <h2>Steps</h2>\n<table>\n<tr><th scope=\"col\">step</th><th scope=\"col\">time</th></tr>\n{of_steps}</table>\n</html>\n"
         )
     }
 }

@@ -14,7 +14,6 @@ use super::context::Context;
 use super::job::{Ended, Job, Message, Say, Stop, Work, chain};
 use super::locks;
 use super::observe::{self, Stamps, View};
-use super::run::millis;
 use super::upstream::Borrowed;
 use crate::artifact::{Artifact, Key, Node};
 use crate::captured::Capture;
@@ -348,10 +347,10 @@ impl<'a, 'w> Attempt<'a, 'w> {
 
     /// Runs a program, its output captured and passed on.
     pub(super) fn spawn(&mut self, spec: &Spec) -> Result<Exit, String> {
-        let (log, say, step, begun) = (&mut self.log, self.say, self.job.step, self.work.world.begun);
+        let (log, say, step, since) = (&mut self.log, self.say, self.job.step, self.work.world.now);
         let mut redactor = Redactor::new(secrets(&spec.env, &self.step.secret_env));
         let mut pass_on = |bytes: &[u8]| {
-            log.push(bytes, millis(begun.elapsed()));
+            log.push(bytes, u64::try_from(super::now().0 - since.0).unwrap_or_default());
             say(Message::Event(Event::Output { step, bytes: bytes.to_vec() }));
         };
         let exit = process::run(spec, self.work.control, &mut |bytes| redactor.push(bytes, &mut pass_on));
