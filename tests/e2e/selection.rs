@@ -336,9 +336,9 @@ fn no_manifest_ends_with_102() {
 #[test]
 fn a_command_that_is_to_come_is_not_mistaken_for_another() {
     let workspace = Workspace::new("");
-    let outcome = workspace.zen(&["report", "x"]);
+    let outcome = workspace.zen(&["audit", "x"]);
     assert_eq!(outcome.code, Some(2));
-    assert!(outcome.stderr.contains("`cargo zen report` is not supported yet"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("`cargo zen audit` is not supported yet"), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("clean"), "{}", outcome.stderr);
 }
 

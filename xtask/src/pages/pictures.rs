@@ -71,8 +71,8 @@ fn printed(program: &Path, folder: &Path, args: &[&str]) -> Result<String, Strin
 fn frame(said: &str, end: &str) -> String {
     let until = said.rfind(end).map_or(said.len(), |at| at + end.len());
     let line = |line: &str| {
-        let written = line.split('\r').filter(|part| !part.trim().is_empty());
-        written.last().unwrap_or_default().trim_end().to_owned()
+        let written = line.rsplit('\r').find(|part| !part.trim().is_empty());
+        written.unwrap_or_default().trim_end().to_owned()
     };
     said[..until].split('\n').map(line).collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
