@@ -159,3 +159,27 @@ fn a_summary_that_cannot_be_written_is_a_warning() {
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("warning: the summary for GitHub cannot be written: "), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_wrong_definition_is_marked_where_it_stands() {
+    let mut workspace = pipeline();
+    workspace.edit("Cargo.toml", "inputs = [\"good.file\"]", "inputs = [\"god.file\"]");
+    let marks = |workspace: &Workspace, args: &[&str]| {
+        let outcome = workspace.zen(args);
+        let marks: Vec<String> =
+            outcome.stderr.lines().filter(|line| line.starts_with("::")).map(str::to_owned).collect();
+        (outcome.code, marks)
+    };
+    let folder = workspace.root.file_name().expect("it has a name").to_string_lossy().into_owned();
+    let line =
+        workspace.read("Cargo.toml").lines().position(|line| line.contains("god.file")).expect("it is there") + 1;
+    for args in [&["run"][..], &["status"], &["list"]] {
+        let (code, found) = marks(&workspace, args);
+        assert_eq!(code, Some(96), "{args:?}");
+        let [mark] = &found[..] else { panic!("one mark for one problem: {found:?}") };
+        let start = format!("::error file={folder}/Cargo.toml,line={line},title=invalid definition::");
+        assert!(mark.starts_with(&start) && mark.contains("god") && mark.contains("%0Ahelp: "), "{mark}");
+    }
+    workspace.env.remove("GITHUB_ACTIONS");
+    assert_eq!(marks(&workspace, &["run"]), (Some(96), Vec::new()), "nobody reads marks elsewhere");
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use zen_core::artifact::{Key, Timestamp};
 use zen_core::decide::Why;
-use zen_core::engine::{Explained, Session};
+use zen_core::engine::Explained;
 use zen_core::key::{Component, Item};
 use zen_core::model::{Model, Step};
 use zen_core::path::RelPath;
@@ -36,11 +36,9 @@ pub(crate) fn explain(global: &Global, flags: &flags::Explain, shell: &mut Shell
         shell.help(&format!("name one of them: {}", ids.join(", ")));
         return ExitCode::NothingSelected;
     };
-    let opened =
-        Session::open(&loaded.project, &loaded.definitions, &prepared.selection, &prepared.options, Access::Read);
-    let mut session = match opened {
+    let mut session = match prepared.open(Access::Read, shell) {
         Ok(session) => session,
-        Err(error) => return report(shell, &error, loaded.sources()),
+        Err(code) => return code,
     };
     show(shell, session.warnings(), loaded.sources());
     let run = match flags.run.as_deref().map(|name| find(&loaded.project, name)).transpose() {

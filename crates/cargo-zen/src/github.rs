@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use zen_core::diag::Sources;
+use zen_core::diag::{Diagnostic, Sources, Span};
 use zen_core::engine::Definitions;
 use zen_core::event::{Event, Finished, Outcome, Summary};
 use zen_core::model::{Step, StepId};
@@ -95,17 +95,33 @@ fn page(summary: &Summary, finished: &[&Finished], title: &str, definitions: &De
     page + "\n"
 }
 
+/// Where the workspace lies in the repository that the runner checked out.
+pub(crate) fn in_repository(root: &Path) -> PathBuf {
+    let repository = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from).and_then(|path| path.canonicalize().ok());
+    let inside = repository.and_then(|repository| root.strip_prefix(repository).map(Path::to_owned).ok());
+    inside.unwrap_or_default()
+}
+
 /// The line by which the runner marks a failed step at the table that defines it. `prefix` leads from the repository's root to
 /// the workspace's.
-pub(crate) fn annotation(finished: &Finished, step: &Step, sources: &Sources, prefix: &Path) -> String {
-    let path = prefix.join(sources.file(step.span.file).path.to_string());
-    format!(
-        "::error file={},line={},title={}::{}",
-        property(&path.to_string_lossy()),
-        sources.line(step.span),
-        property(&format!("step {} failed", step.display_id)),
-        message(finished.failure.as_deref().unwrap_or("for an unknown reason"))
-    )
+pub(crate) fn failed(finished: &Finished, step: &Step, sources: &Sources, prefix: &Path) -> String {
+    let title = format!("step {} failed", step.display_id);
+    annotation(step.span, &title, finished.failure.as_deref().unwrap_or("for an unknown reason"), sources, prefix)
+}
+
+/// The line by which the runner marks a wrong definition where it stands; `None` if it stands nowhere.
+pub(crate) fn wrong(problem: &Diagnostic, sources: &Sources, prefix: &Path) -> Option<String> {
+    let label = problem.labels.iter().find(|label| label.primary)?;
+    let helps: Vec<String> = problem.helps.iter().map(|help| format!("\nhelp: {help}")).collect();
+    let said = if label.text.is_empty() { String::new() } else { format!(" ({})", label.text) };
+    let text = format!("{}{said}{}", problem.message, helps.concat());
+    Some(annotation(label.span, "invalid definition", &text, sources, prefix))
+}
+
+fn annotation(span: Span, title: &str, text: &str, sources: &Sources, prefix: &Path) -> String {
+    let path = prefix.join(sources.file(span.file).path.to_string());
+    let (path, line) = (path.to_string_lossy(), sources.line(span));
+    format!("::error file={},line={line},title={}::{}", property(&path), property(title), message(text))
 }
 
 /// Text of a workflow command.

@@ -14,6 +14,7 @@ use zen_core::workspace::{CargoFlags, Workspace};
 use crate::diagnose;
 use crate::exit::ExitCode;
 use crate::flags::Global;
+use crate::github;
 use crate::shell::Shell;
 
 /// Where a workspace is looked for, and in which environment.
@@ -93,6 +94,7 @@ impl Loaded {
             Ok(workspace) => workspace,
             Err(error) => return Err(report(shell, &error.into(), &Sources::default())),
         };
+        shell.is_at(&workspace.root);
         // What is put over the tables needs them.
         if let Some(definitions) = config.is_none().then(|| Project::recall(&workspace, overrides)).flatten() {
             return Ok(Self { project: Project::unread(workspace), definitions, store_dir, here });
@@ -183,6 +185,11 @@ pub(crate) fn show(shell: &mut Shell, problems: &[Diagnostic], sources: &Sources
     for problem in problems {
         shell.line(&diagnose::render(problem, sources));
         shell.line("");
+        if let Some(prefix) = shell.repository.as_deref().filter(|_| problem.severity == Severity::Error)
+            && let Some(mark) = github::wrong(problem, sources, prefix)
+        {
+            shell.line(&mark);
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use clap_cargo::style;
 use zen_core::decide::Decision;
 use zen_core::event::Planned;
 use zen_core::model::StepId;
+use zen_core::scan::reading::Read;
 
-use crate::words::saved;
+use crate::words::{saved, size};
 
 /// Narrower than this there is no room for a bar.
 const NARROW: usize = 30;
@@ -90,17 +91,6 @@ pub(crate) fn line(shown: &Shown, width: usize) -> Option<String> {
     if width < NARROW || total == 0 {
         return None;
     }
-    let counts = format!("{done}/{total}");
-    // The verb's column, two spaces, brackets.
-    let room = width.saturating_sub(12 + 2 + 2 + counts.len());
-    // On a narrow one the names are worth more.
-    let bar = room.min(BAR).min(width / 4);
-    let filled = (bar * done / total).min(bar);
-    let mut drawn = "=".repeat(filled);
-    if filled < bar {
-        drawn.push('>');
-        drawn.push_str(&" ".repeat(bar - filled - 1));
-    }
     let mut rest = String::new();
     if let Some(left) = shown.left {
         rest.push_str(&format!(", {} left", about(left)));
@@ -113,12 +103,41 @@ pub(crate) fn line(shown: &Shown, width: usize) -> Option<String> {
     if !running.is_empty() {
         rest.push_str(&format!(": {running}"));
     }
-    let room = room.saturating_sub(bar + 1);
-    if rest.chars().count() > room {
-        rest = if room < 6 { String::new() } else { rest.chars().take(room - 3).collect::<String>() + "..." };
+    Some(bar("Running", &format!("{done}/{total}"), done as f64 / total as f64, &rest, width))
+}
+
+/// The same while files are read for their digests: `     Hashing [==>    ] 1200/15000 files, 1.2 GiB of 4.0 GiB`.
+pub(crate) fn hashing(read: &Read, width: usize) -> Option<String> {
+    let ((files, of), (bytes, of_bytes)) = (read.files, read.bytes);
+    if width < NARROW || files >= of {
+        return None;
     }
+    let rest = format!(" files, {} of {}", size(bytes), size(of_bytes));
+    // What takes the time is their bytes.
+    let share = if of_bytes == 0 { files as f64 / of as f64 } else { bytes as f64 / of_bytes as f64 };
+    Some(bar("Hashing", &format!("{files}/{of}"), share, &rest, width))
+}
+
+/// A verb, how much is done of all, in words and as a share of 1, and what else there is room for.
+fn bar(verb: &str, counts: &str, share: f64, rest: &str, width: usize) -> String {
+    // The verb's column, two spaces, brackets.
+    let room = width.saturating_sub(12 + 2 + 2 + counts.len());
+    // On a narrow one the names are worth more.
+    let bar = room.min(BAR).min(width / 4);
+    let filled = ((bar as f64 * share) as usize).min(bar);
+    let mut drawn = "=".repeat(filled);
+    if filled < bar {
+        drawn.push('>');
+        drawn.push_str(&" ".repeat(bar - filled - 1));
+    }
+    let room = room.saturating_sub(bar + 1);
+    let cut = match rest.chars().count() {
+        length if length <= room => rest.to_owned(),
+        _ if room < 6 => String::new(),
+        _ => rest.chars().take(room - 3).collect::<String>() + "...",
+    };
     let style = style::TRANSIENT;
-    Some(format!("{style}{:>12}{style:#} [{drawn}] {counts}{rest}", "Running"))
+    format!("{style}{verb:>12}{style:#} [{drawn}] {counts}{cut}")
 }
 
 /// `14s`, `2m 05s`: as exact as a guess may be.
@@ -174,6 +193,25 @@ mod tests {
         assert_eq!(plain(2, 4, &[("load", 0)], Some(125), 40).unwrap(), "     Running [=====>    ] 2/4, 2m 05...");
         assert_eq!(plain(4, 4, &[], None, 100).unwrap(), "     Running [=========================] 4/4");
         assert_eq!(plain(1, 4, &[("load", 0)], None, 20), None);
+    }
+
+    #[test]
+    fn hashing_says_how_far_it_is_and_nothing_when_it_is_over() {
+        let line = |files, bytes, width| {
+            let line = hashing(&Read { files, bytes }, width);
+            line.map(|line| anstream::adapter::strip_str(&line).to_string())
+        };
+        assert_eq!(
+            line((1200, 15000), (1 << 30, 4 << 30), 80).unwrap(),
+            "     Hashing [=====>              ] 1200/15000 files, 1.0 GiB of 4.0 GiB"
+        );
+        assert_eq!(line((0, 1), (0, 4 << 30), 50).unwrap(), "     Hashing [>           ] 0/1 files, 0 B of ...");
+        for width in 0..100 {
+            let line = line((1, 1_000_000), (0, u64::MAX), width).unwrap_or_default();
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+        assert_eq!(line((3, 3), (5, 5), 80), None);
+        assert_eq!(line((0, 0), (0, 0), 80), None, "nothing is to be read");
     }
 
     #[test]

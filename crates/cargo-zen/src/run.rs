@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
@@ -20,10 +20,11 @@ use zen_core::store::local::Access;
 
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat, OutputStyle};
-use crate::github::{Summarizer, annotation};
+use crate::github::{self, Summarizer};
 use crate::human::{Human, reasons, reused};
 use crate::json::Json;
 use crate::load::{Loaded, report, show};
+use crate::progress::hashing;
 use crate::shell::{Shell, Verb, Verbosity};
 use crate::timings::Timings;
 use crate::words::{Names, count, typed};
@@ -121,8 +122,21 @@ impl Prepared {
             },
             request: request_text(&loaded.definitions.model, &selection, &flags.how),
             store_dir: loaded.store_dir.clone(),
+            reading: shell.may_have_bar().then(Arc::default),
         };
         Ok(Self { loaded, selection, options })
+    }
+
+    /// Looks at the disk; where there may be a bar, it says how far that has come. Says what is wrong, if anything is.
+    pub(crate) fn open(&self, access: Access, shell: &mut Shell) -> Result<Session<'_>, ExitCode> {
+        let Loaded { project, definitions, .. } = &self.loaded;
+        if let Some(reading) = &self.options.reading {
+            let reading = Arc::clone(reading);
+            shell.bar(|| Box::new(move |width| hashing(&reading.now(), width)));
+        }
+        let opened = Session::open(project, definitions, &self.selection, &self.options, access);
+        shell.no_bar();
+        opened.map_err(|error| report(shell, &error, self.loaded.sources()))
     }
 
     /// Of what is selected, in words.
@@ -132,9 +146,8 @@ impl Prepared {
 
     /// Shows what would happen.
     fn plan(&self, global: &Global, shell: &mut Shell) -> Result<Vec<Planned>, ExitCode> {
-        let Loaded { project, definitions, .. } = &self.loaded;
-        let opened = Session::open(project, definitions, &self.selection, &self.options, Access::Read);
-        let mut session = opened.map_err(|error| report(shell, &error, self.loaded.sources()))?;
+        let definitions = &self.loaded.definitions;
+        let mut session = self.open(Access::Read, shell)?;
         show(shell, session.warnings(), self.loaded.sources());
         session.notes().iter().for_each(|note| shell.note(note));
         let plan = session.plan();
@@ -155,12 +168,11 @@ impl Prepared {
     }
 
     fn run(&self, global: &Global, flags: &flags::Run, began: Instant, shell: &mut Shell) -> ExitCode {
-        let Loaded { project, definitions, .. } = &self.loaded;
+        let definitions = &self.loaded.definitions;
         let timings = flags.timings.then(|| Timings::new(began.elapsed()));
-        let opened = Session::open(project, definitions, &self.selection, &self.options, Access::Write);
-        let mut session = match opened {
+        let mut session = match self.open(Access::Write, shell) {
             Ok(session) => ManuallyDrop::new(session),
-            Err(error) => return report(shell, &error, self.loaded.sources()),
+            Err(code) => return code,
         };
         let (guard, signals) = catch_signals(shell).unzip();
         let names = Names::new(&definitions.model, &self.selection.order);
@@ -173,8 +185,7 @@ impl Prepared {
         let human = Human::new(shell, &names, self.loaded.sources(), self.title(), output, now, self.options.jobs);
         let json = (global.message_format == MessageFormat::Json).then(|| Json::new(&definitions.model, stdout.lock()));
         let summarizer = step_summary.is_some().then(Summarizer::default);
-        let annotate = Annotate { model: &definitions.model, prefix: in_repository(&project.workspace.root) };
-        let mut listeners = Listeners { human, json, timings, summarizer, annotate };
+        let mut listeners = Listeners { human, json, timings, summarizer, model: &definitions.model };
         let ran = session.run(&mut listeners, signals);
         let Listeners { json, timings, summarizer, .. } = listeners;
         let broken = json.and_then(|json| json.broken);
@@ -231,21 +242,8 @@ struct Listeners<'a, W: Write> {
     json: Option<Json<'a, W>>,
     timings: Option<Timings>,
     summarizer: Option<Summarizer>,
-    annotate: Annotate<'a>,
-}
-
-/// What an annotation needs to know.
-struct Annotate<'a> {
+    /// What a failed step's id means.
     model: &'a Model,
-    /// From the repository's root to the workspace's.
-    prefix: PathBuf,
-}
-
-/// Where the workspace lies in the repository that GitHub's runner checked out.
-fn in_repository(root: &Path) -> PathBuf {
-    let repository = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from).and_then(|path| path.canonicalize().ok());
-    let inside = repository.and_then(|repository| root.strip_prefix(repository).map(Path::to_owned).ok());
-    inside.unwrap_or_default()
 }
 
 impl<W: Write> Listener for Listeners<'_, W> {
@@ -265,10 +263,11 @@ impl<W: Write> Listener for Listeners<'_, W> {
         }
         if let Event::Finished(finished) = event
             && finished.outcome == Outcome::Failed
-            && self.human.shell.is_github
+            && let Some(prefix) = &self.human.shell.repository
         {
-            let step = self.annotate.model.step(finished.step);
-            self.human.shell.line(&annotation(finished, step, self.human.sources, &self.annotate.prefix));
+            let step = self.model.step(finished.step);
+            let mark = github::failed(finished, step, self.human.sources, prefix);
+            self.human.shell.line(&mark);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Standard error, in cargo's look: a bold verb in 12 columns. The only place that writes status lines.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
 use clap_cargo::style;
 
 use crate::flags::{ColorWhen, Global};
+use crate::github::in_repository;
 use crate::screen::{Draw, Screen, may_have_bar, progress_width};
 
 /// How much is said.
@@ -28,6 +30,8 @@ pub(crate) struct Shell {
     pub(crate) verbosity: Verbosity,
     /// Is this a job of GitHub Actions, whose runner reads commands in what is printed?
     pub(crate) is_github: bool,
+    /// If so: where the workspace lies in the repository.
+    pub(crate) repository: Option<PathBuf>,
     /// Does nobody watch?
     pub(crate) is_ci: bool,
     /// May there be a bar at the bottom?
@@ -62,14 +66,21 @@ impl Shell {
         let is_ci = std::env::var_os("CI").is_some();
         let has_bar = verbosity > Verbosity::Quiet && may_have_bar(is_ci);
         let is_github = variable("GITHUB_ACTIONS") == "true";
-        Self { screen: Screen::new(choice, progress_width()), choice, verbosity, is_github, is_ci, has_bar }
+        let screen = Screen::new(choice, progress_width());
+        Self { screen, choice, verbosity, is_github, repository: None, is_ci, has_bar }
     }
 
     /// Before there are flags.
     pub(crate) fn plain() -> Self {
         let choice = AutoStream::choice(&std::io::stderr());
         let screen = Screen::new(choice, None);
-        Self { screen, choice, verbosity: Verbosity::Normal, is_github: false, is_ci: false, has_bar: false }
+        let verbosity = Verbosity::Normal;
+        Self { screen, choice, verbosity, is_github: false, repository: None, is_ci: false, has_bar: false }
+    }
+
+    /// The workspace is known.
+    pub(crate) fn is_at(&mut self, root: &Path) {
+        self.repository = self.is_github.then(|| in_repository(root));
     }
 
     /// Should steps colour their output? Only if we do, on a terminal or because it was asked for.
@@ -140,6 +151,11 @@ impl Shell {
         self.screen.write(bytes);
     }
 
+    /// May there be a bar?
+    pub(crate) fn may_have_bar(&self) -> bool {
+        self.has_bar
+    }
+
     /// Shows a bar below the lines, where there may be one.
     pub(crate) fn bar(&mut self, draw: impl FnOnce() -> Draw) {
         if self.has_bar {
@@ -149,7 +165,9 @@ impl Shell {
 
     /// Takes the bar away.
     pub(crate) fn no_bar(&mut self) {
-        self.screen.bar(None);
+        if self.has_bar {
+            self.screen.bar(None);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use zen_core::artifact::{Artifact, Key, Record};
 use zen_core::engine::again::{Difference, Scratch};
-use zen_core::engine::{EngineError, Ran, Session, verify as read_store};
+use zen_core::engine::{EngineError, Ran, verify as read_store};
 use zen_core::event::{Event, Finished, Listener};
 use zen_core::manifest::resolve::Overrides;
 use zen_core::model::{Model, StepId};
@@ -203,9 +203,7 @@ fn determinism(global: &Global, flags: &flags::Verify, step: &str, shell: &mut S
 /// The steps that are meant, each with the record that it is cached by now.
 fn recorded(prepared: &Prepared, shell: &mut Shell) -> Result<Vec<(StepId, Arc<Record>)>, ExitCode> {
     let (loaded, model) = (&prepared.loaded, &prepared.loaded.definitions.model);
-    let opened =
-        Session::open(&loaded.project, &loaded.definitions, &prepared.selection, &prepared.options, Access::Read);
-    let mut session = opened.map_err(|error| report(shell, &error, loaded.sources()))?;
+    let mut session = prepared.open(Access::Read, shell)?;
     show(shell, session.warnings(), loaded.sources());
     session.plan();
     let mut recorded = Vec::new();
@@ -230,9 +228,7 @@ struct Made {
 
 fn run_again(prepared: &Prepared, shell: &mut Shell) -> Result<Vec<Made>, ExitCode> {
     let (loaded, model) = (&prepared.loaded, &prepared.loaded.definitions.model);
-    let opened =
-        Session::open(&loaded.project, &loaded.definitions, &prepared.selection, &prepared.options, Access::Read);
-    let mut session = opened.map_err(|error| report(shell, &error, loaded.sources()))?;
+    let mut session = prepared.open(Access::Read, shell)?;
     let (guard, signals) = catch_signals(shell).unzip();
     let names = Names::new(model, &prepared.selection.order);
     let now = session.world.now;

@@ -38,7 +38,10 @@ impl RunId {
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.number() {
+            Some(number) => number.fmt(f),
+            None => f.write_str("without a number"),
+        }
     }
 }
 

@@ -71,8 +71,16 @@ pub(super) fn picture(page: &str, scheme: &str, size: (u32, u32), to: &Path) -> 
     }
 }
 
+/// What it may be called.
+const BROWSERS: [&str; 3] = ["chromium", "google-chrome", "chromium-browser"];
+
 fn chromium(profile: &Path, scheme: &str) -> Command {
-    let mut command = Command::new("chromium");
+    let is_there = |name: &&&str| {
+        let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    // Where there is none, starting it says so.
+    let mut command = Command::new(BROWSERS.iter().find(is_there).unwrap_or(&BROWSERS[0]));
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions"]);
     command.arg(format!("--user-data-dir={}", profile.display())).stdin(Stdio::null());
     // The preference of the system: 0 is dark, 1 is light.

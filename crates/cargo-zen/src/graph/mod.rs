@@ -9,13 +9,12 @@ pub(crate) mod past;
 pub(crate) mod svg;
 mod text;
 
-use zen_core::engine::Session;
 use zen_core::store::local::Access;
 
 use self::dag::{Dag, Drawn, Shown};
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, GraphFormat, MessageFormat};
-use crate::load::{Loaded, report, show};
+use crate::load::show;
 use crate::run::{Prepared, put};
 use crate::shell::Shell;
 use crate::words::Names;
@@ -26,11 +25,10 @@ pub(crate) fn graph(global: &Global, flags: &flags::Graph, shell: &mut Shell) ->
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    let Loaded { project, definitions, .. } = &prepared.loaded;
-    let opened = Session::open(project, definitions, &prepared.selection, &prepared.options, Access::Read);
-    let mut session = match opened {
+    let definitions = &prepared.loaded.definitions;
+    let mut session = match prepared.open(Access::Read, shell) {
         Ok(session) => session,
-        Err(error) => return report(shell, &error, prepared.loaded.sources()),
+        Err(code) => return code,
     };
     show(shell, session.warnings(), prepared.loaded.sources());
     let plan = session.plan();

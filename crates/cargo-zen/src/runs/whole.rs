@@ -67,6 +67,7 @@ impl Whole {
                     "duration_ms": step.duration_ms,
                     "failure": step.failure,
                     "exit_code": step.exit_code,
+                    "after": step.upstream.iter().filter_map(|it| Some(&self.run.steps.get(it.step as usize)?.step)).collect::<Vec<_>>(),
                     "params": facts.map(Facts::params),
                     "metrics": facts.and_then(|facts| facts.made.as_ref()).map(|made| &made.metrics),
                 })

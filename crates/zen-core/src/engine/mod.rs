@@ -58,6 +58,7 @@ use crate::manifest::{self, Declarations};
 use crate::model::{Model, StepId};
 use crate::path::RelPath;
 use crate::process::Signal;
+use crate::scan::reading::Reading;
 use crate::scan::walk::{self, Kind, SetSpec};
 use crate::store::local::{Access, LocalStore};
 use crate::store::place::{StoreError, mark};
@@ -382,6 +383,8 @@ pub struct Options {
     pub request: String,
     /// `ZEN_STORE_DIR`
     pub store_dir: Option<PathBuf>,
+    /// Where somebody watches how far reading files has come.
+    pub reading: Option<Arc<Reading>>,
 }
 
 /// Selects, with everything that can go wrong about names.

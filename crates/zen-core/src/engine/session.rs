@@ -161,6 +161,7 @@ impl<'p> Session<'p> {
             }
         }
         let scanner = Scanner::new(&workspace.root, StatCache::open(&zen_dir.join("stat-cache")));
+        let scanner = scanner.watched(options.reading.clone());
         let known_items = KnownItems::open(&zen_dir.join("source-items"));
         let world = World {
             project,

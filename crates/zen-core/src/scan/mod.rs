@@ -8,6 +8,7 @@ pub mod hash;
 mod ignored;
 mod link;
 pub mod own;
+pub mod reading;
 pub mod snapshot;
 pub mod stamp;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use std::fs::Metadata;
 use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -28,6 +29,7 @@ use crate::digest::{Digest, FieldHasher};
 use crate::path::RelPath;
 use cache::StatCache;
 use ground::Ground;
+use reading::Reading;
 use stamp::Stamp;
 use walk::{Kind, Members, Request, Seen, walk, walk_and_note};
 
@@ -151,12 +153,19 @@ pub struct Scanner {
     root: PathBuf,
     /// The digests of this workspace's files.
     pub cache: StatCache,
+    /// Whoever watches.
+    reading: Option<Arc<Reading>>,
 }
 
 impl Scanner {
     /// `root` is the canonical workspace root.
     pub fn new(root: &Path, cache: StatCache) -> Self {
-        Self { root: root.to_owned(), cache }
+        Self { root: root.to_owned(), cache, reading: None }
+    }
+
+    /// The same, for somebody who watches how far it has come.
+    pub fn watched(self, reading: Option<Arc<Reading>>) -> Self {
+        Self { reading, ..self }
     }
 
     /// Finds, states and digests everything that `request` means. Problems are kept with the paths that have them.
@@ -165,7 +174,16 @@ impl Scanner {
         let walked = walk_and_note(&self.root, request);
         let walk_took = start.elapsed();
         let (old, young) = self.split_by_age(&walked.seen);
-        let hash = |at: &usize| (*at, self.look(&walked.seen[*at], request.left_out));
+        if let Some(reading) = &self.reading {
+            reading.due(old.iter().chain(&young).map(|at| &walked.seen[*at].stamp));
+        }
+        let hash = |at: &usize| {
+            let observed = self.look(&walked.seen[*at], request.left_out);
+            if let Some(reading) = &self.reading {
+                reading.done(&walked.seen[*at].stamp);
+            }
+            (*at, observed)
+        };
         let mut fresh: Vec<(usize, Observed)> = old.par_iter().with_min_len(8).map(hash).collect();
         if !young.is_empty() {
             // So that their stamps may be trusted from now on; a file that is still too young is hashed next time.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use super::reading::{Read, Reading};
 use super::walk::{Request, SetSpec};
 use super::*;
 use crate::closure::PackageTree;
@@ -206,8 +207,13 @@ fn the_second_look_reads_nothing() {
     let mut first = Scanner::new(&tree.root, StatCache::open(&file));
     let before = first.observe(request);
     first.cache.save(|_| {}).unwrap();
-    let second = Scanner::new(&tree.root, StatCache::open(&file));
+    let reading = Arc::new(Reading::default());
+    let second = Scanner::new(&tree.root, StatCache::open(&file)).watched(Some(Arc::clone(&reading)));
     let walked = second.restate(request);
     assert!(walked.seen.iter().all(|seen| second.cache.get(&seen.stamp).is_some()));
     assert_eq!(second.observe(request).entries, before.entries);
+    assert_eq!(reading.now(), Read::default());
+    fs::write(tree.root.join("a/z"), "four").unwrap();
+    second.observe(request);
+    assert_eq!(reading.now(), Read { files: (1, 1), bytes: (4, 4) }, "whoever watches sees that it is read");
 }
