@@ -80,7 +80,7 @@ fn a_page_tells_what_ran_why_with_what_and_what_came_of_it() {
 
     assert!(section(&page, "graph").contains("param `n`: 1 → 2"), "{}", section(&page, "graph"));
     assert!(section(&page, "timeline").contains("Critical path: train → tell"), "{}", section(&page, "timeline"));
-    assert!(section(&page, "steps").contains("load fresh of run 1, 2"), "{}", section(&page, "steps"));
+    assert!(section(&page, "steps").contains("load fresh as run 1 made it, 2"), "{}", section(&page, "steps"));
     assert!(section(&page, "cache").contains("1 of 3 steps"), "{}", section(&page, "cache"));
     assert!(section(&page, "params").contains("n train 2"), "{}", section(&page, "params"));
     let metrics = section(&page, "metrics");
@@ -145,7 +145,7 @@ fn a_run_is_told_as_it_was_whatever_became_of_it() {
 }
 
 #[test]
-fn metrics_are_those_of_the_run_or_nobodys() {
+fn metrics_are_those_of_the_run_whatever_came_after_it() {
     let workspace = Workspace::with_step(
         "run = 'cat \"$N\" > {{ outputs.m }}'\nfiles = ['in.txt']\npass-env = ['N']\noutputs.m = { path = 'm.json', metric = true }\n",
     );
@@ -157,9 +157,20 @@ fn metrics_are_those_of_the_run_or_nobodys() {
     std::fs::write(&n, "2").expect("it can be written");
     workspace.ok(&["--no-cache"]);
     assert_eq!(facts(&page(&workspace, &["last"]))[0]["metrics"]["m"], 2.0);
-    // The same key has another production by now: what the first run made, nobody knows any more.
-    assert_eq!(facts(&page(&workspace, &["1"]))[0]["metrics"], Value::Null);
-    let shown = workspace.zen(&["runs", "show", "1"]).stdout;
+    // The same key has another production by now, but the run that measured the first one knows it.
+    workspace.ok(&[]);
+    for (run, value) in [("1", 1.0), ("2", 2.0), ("3", 2.0)] {
+        assert_eq!(facts(&page(&workspace, &[run]))[0]["metrics"]["m"], value, "run {run}");
+    }
+    let [first, second, third] = ["1", "2", "3"].map(|run| workspace.zen(&["runs", "show", run]).stdout);
+    assert!(
+        first.contains("m: 1\n") && second.contains("m: 2\n") && third.contains("m: 2\n"),
+        "{first}{second}{third}"
+    );
+    // Where that run is gone as well, it is said of nobody.
+    std::fs::remove_file(workspace.path("target/zen/runs/run-2")).expect("it is there");
+    workspace.ok(&["--no-cache"]);
+    let shown = workspace.zen(&["runs", "show", "3"]).stdout;
     assert!(!shown.contains("m:"), "{shown}");
 }
 

@@ -123,7 +123,7 @@ fn two_runs_differ_by_what_changed_and_by_their_metrics() {
     workspace.ok(&["p/load"]);
     insta::assert_snapshot!(shown(&workspace, &["diff", "1", "3"]), @r#"
     run 1: p: 2 ran in …
-    run 3: p: 1 ran in …
+    run 3: p/load: 1 ran in …
     p/load
         file in.txt changed
     p/train: only in run 1
@@ -144,9 +144,11 @@ fn a_run_whose_store_is_gone_is_told_as_far_as_history_goes() {
     run 2: p --set n=2: 1 ran, 1 cached in …
     p/train
         what it was made from is no longer in the store
+        scores.accuracy: 0.1 → 0.2 (+0.1)
     1 step the same
     "#);
-    assert_eq!(message(&workspace, &["show"])["steps"][1]["metrics"], Value::Null);
+    let train = &message(&workspace, &["show"])["steps"][1];
+    assert_eq!((&train["params"], &train["metrics"]["scores.accuracy"]), (&Value::Null, &0.2.into()));
 }
 
 #[test]
@@ -193,6 +195,26 @@ fn what_was_asked_is_as_it_was_typed() {
     let asked = |run: &str| message(&workspace, &["show", run])["request"].clone();
     assert_eq!(asked("1"), "p --set n=2 --no-cache=load -- 'x y'");
     assert_eq!(asked("2"), "p --config with.toml");
+}
+
+#[test]
+fn a_run_says_what_its_change_did_to_the_metrics() {
+    let workspace = pipeline();
+    let metrics = |args: &[&str]| {
+        let outcome = workspace.zen(&[&["run", "--color", "never"], args].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let lines = outcome.stderr.lines().filter_map(|line| line.trim_start().strip_prefix("Metric "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(metrics(&[]).is_empty(), "there is nothing to compare with yet");
+    assert_eq!(metrics(&["--set", "n=2"])[0], "scores.accuracy: 0.1 → 0.2 (+0.1)");
+    assert_eq!(metrics(&["--set", "n=2", "--force"])[0], "scores.accuracy: 0.2 (as before)");
+    assert!(metrics(&["--set", "n=1"]).is_empty(), "what is put back was told when it was made");
+    let finished = workspace.ok(&["--set", "n=3"]);
+    assert_eq!(
+        finished.finished("train")["metrics"][0],
+        serde_json::json!({ "name": "scores.accuracy", "value": 0.3, "old": 0.2 })
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zen_core::artifact::Timestamp;
 use zen_core::decide::{Decision, Why, age_text};
 use zen_core::diag::Sources;
-use zen_core::event::{Event, Finished, Listener, Outcome, Planned, Reused, Summary};
+use zen_core::event::{Event, Finished, Listener, Metric, Outcome, Planned, Reused, Summary};
 use zen_core::model::StepId;
 
 use crate::diagnose;
@@ -15,8 +15,10 @@ use crate::flags::OutputStyle;
 use crate::progress::{Progress, line};
 use crate::shell::{Shell, Verb, Verbosity};
 use crate::tame::{Tame, tame};
-use crate::words::{Names, came_of_it, count, elapsed, saved};
+use crate::words::{Names, came_of_it, count, elapsed, figure, metric, saved};
 
+/// Metrics of a step that are said.
+const METRICS: usize = 8;
 /// From this many on, fresh steps are one line.
 const MANY: usize = 17;
 
@@ -159,7 +161,10 @@ impl<'a> Human<'a> {
                 self.unfold();
                 self.shell.status(Verb::Restored, &format!("{name}{}", reused(finished.reused, self.now)));
             }
-            Outcome::Ran => self.shell.status(Verb::Ran, &format!("{name} in {}", elapsed(finished.duration))),
+            Outcome::Ran => {
+                self.shell.status(Verb::Ran, &format!("{name} in {}", elapsed(finished.duration)));
+                self.metrics(&finished.metrics);
+            }
             Outcome::Failed => {
                 let failure = finished.failure.as_deref().unwrap_or("for an unknown reason");
                 let message = format!("{name} in {}: {failure}", elapsed(finished.duration));
@@ -169,6 +174,22 @@ impl<'a> Human<'a> {
                 let why = finished.failure.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
                 self.shell.status(Verb::Skipped, &format!("{name}{why}"));
             }
+        }
+    }
+
+    /// What a step measured, where there is something to compare it with; the numbers themselves most steps print.
+    fn metrics(&mut self, metrics: &[Metric]) {
+        let compared: Vec<_> = metrics.iter().filter_map(|it| Some((it, it.before?))).collect();
+        let shown = if self.shell.verbosity < Verbosity::Verbose { METRICS } else { usize::MAX };
+        for (it, before) in compared.iter().take(shown) {
+            let text = match *before == it.value {
+                true => format!("{}: {} (as before)", it.name, figure(it.value)),
+                false => metric(&it.name, [Some(*before), Some(it.value)]),
+            };
+            self.shell.status(Verb::Metric, &text);
+        }
+        if let Some(more) = compared.len().checked_sub(shown).filter(|more| *more > 0) {
+            self.shell.status(Verb::Metric, &format!("and {} (`-v` shows them)", count(more, "more metric")));
         }
     }
 

@@ -67,6 +67,11 @@ impl<'a, W: Write> Json<'a, W> {
             message["reused_run"] = json!(reused.run.number());
             message["saved_ms"] = json!(reused.saved.as_millis() as u64);
         }
+        if !finished.metrics.is_empty() {
+            let metrics = finished.metrics.iter();
+            let metrics = metrics.map(|it| json!({ "name": it.name, "value": it.value, "old": it.before }));
+            message["metrics"] = json!(metrics.collect::<Vec<_>>());
+        }
         if let Some(failure) = &finished.failure {
             message["failure"] = json!(failure);
         }

@@ -120,7 +120,7 @@ impl Prepared {
                     .env
                     .contains_key(std::ffi::OsStr::new("RUSTUP_TOOLCHAIN")),
             },
-            request: request_text(&loaded.definitions.model, &selection, &flags.how),
+            request: request_text(&loaded.definitions.model, &selection, flags),
             store_dir: loaded.store_dir.clone(),
             reading: shell.may_have_bar().then(Arc::default),
         };
@@ -321,8 +321,12 @@ fn title(model: &Model, selection: &Selection) -> String {
 }
 
 /// What is asked for, as it would be typed, and who asks.
-fn request_text(model: &Model, selection: &Selection, how: &flags::How) -> String {
-    let mut text = format!("cargo zen run {}", title(model, selection));
+fn request_text(model: &Model, selection: &Selection, flags: &flags::Selection) -> String {
+    let how = &flags.how;
+    let asked: Vec<String> = flags.names.iter().map(|name| typed(name)).collect();
+    let mut text =
+        format!("cargo zen run {}", if asked.is_empty() { title(model, selection) } else { asked.join(" ") });
+    flags.step.iter().for_each(|step| text.push_str(&format!(" -s {}", typed(step))));
     let flag = |name: &str, values: &[String]| {
         let one = |value: &String| match value.as_str() {
             "" => format!(" --{name}"),

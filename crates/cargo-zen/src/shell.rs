@@ -186,6 +186,8 @@ pub(crate) enum Verb {
     Running,
     /// It ended well.
     Ran,
+    /// What it measured.
+    Metric,
     /// It would run.
     Stale,
     /// It may have to run.
@@ -216,7 +218,7 @@ impl Verb {
             Self::Planning | Self::Running | Self::Removed => style::HEADER,
             Self::Stale | Self::Maybe | Self::Skipped | Self::Retrying => style::WARN,
             Self::Failed => style::ERROR,
-            Self::Blocking => style::TRANSIENT,
+            Self::Blocking | Self::Metric => style::TRANSIENT,
         };
         format!("{style}{:>12}{style:#} {message}", format!("{self:?}"))
     }

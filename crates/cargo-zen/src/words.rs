@@ -8,6 +8,7 @@ use zen_core::model::{Model, StepId};
 
 /// `0.93s`, `1m 02s`: as cargo has it.
 pub(crate) fn elapsed(duration: Duration) -> String {
+    let duration = as_kept(duration);
     let seconds = duration.as_secs();
     if seconds >= 60 {
         format!("{}m {:02}s", seconds / 60, seconds % 60)
@@ -18,6 +19,7 @@ pub(crate) fn elapsed(duration: Duration) -> String {
 
 /// `1.2s`: a time that was saved, to the precision that anybody cares for.
 pub(crate) fn saved(duration: Duration) -> String {
+    let duration = as_kept(duration);
     if duration < Duration::from_secs(1) {
         format!("{:.2}s", duration.as_secs_f64())
     } else if duration < Duration::from_secs(60) {
@@ -25,6 +27,11 @@ pub(crate) fn saved(duration: Duration) -> String {
     } else {
         elapsed(duration)
     }
+}
+
+/// In whole milliseconds, as history and records have it: what is said now is what is said later.
+fn as_kept(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// `12.3 MiB`
@@ -68,6 +75,30 @@ pub(crate) fn one_line(value: &str) -> String {
     let mut lines = value.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default().trim();
     if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
+}
+
+/// A number as anybody wants to read it: six digits that count.
+pub(crate) fn figure(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || (1e-4..1e9).contains(&size) {
+        let digits = (5 - size.max(1e-300).log10().floor() as i32).clamp(0, 9) as usize;
+        let text = format!("{value:.digits$}");
+        let trimmed = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+        if trimmed == "-0" { "0".to_owned() } else { trimmed.to_owned() }
+    } else {
+        format!("{value:.4e}")
+    }
+}
+
+/// A metric as it was and as it is: `accuracy: 0.9 → 0.95 (+0.05)`; `None` was not there.
+pub(crate) fn metric(name: &str, values: [Option<f64>; 2]) -> String {
+    let [was, is] = values.map(|value| value.map_or_else(|| "(not there)".to_owned(), figure));
+    let change = match values {
+        // Without the noise of binary fractions.
+        [Some(was), Some(is)] => format!(" ({}{})", if is < was { "" } else { "+" }, figure(is - was)),
+        _ => String::new(),
+    };
+    format!("{name}: {was} → {is}{change}")
 }
 
 /// `1 step`, `2 steps`
@@ -132,6 +163,19 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_are_short() {
+        let figures = [0.0, 1.0, 0.1 + 0.2, 0.966_666_666_7, -12.5, 123_456_789.0, 1e12, 1e-7, f64::NAN].map(figure);
+        assert_eq!(figures, ["0", "1", "0.3", "0.966667", "-12.5", "123456789", "1.0000e12", "1.0000e-7", "NaN"]);
+    }
+
+    #[test]
+    fn a_metric_shows_its_change() {
+        assert_eq!(metric("a", [Some(0.7), Some(0.1 + 0.7)]), "a: 0.7 → 0.8 (+0.1)");
+        assert_eq!(metric("a", [Some(2.0), Some(-1.5)]), "a: 2 → -1.5 (-3.5)");
+        assert_eq!(metric("a", [None, Some(1.0)]), "a: (not there) → 1");
+    }
 
     #[test]
     fn reads_well() {

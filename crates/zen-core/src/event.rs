@@ -103,8 +103,21 @@ pub struct Finished {
     pub artifacts: Arc<[Artifact]>,
     /// The production that is reused.
     pub reused: Option<Reused>,
+    /// What it measured, if it ran, by name.
+    pub metrics: Vec<Metric>,
     /// If it failed: what happened, in one line, and where its left-overs are.
     pub failure: Option<String>,
+}
+
+/// A number in an output that is a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// The output, and the path in it: `test_acc.accuracy`.
+    pub name: String,
+    /// What it is.
+    pub value: f64,
+    /// What it was in the record that the reason to run compares with, if there was one.
+    pub before: Option<f64>,
 }
 
 /// The end of a run.

@@ -28,13 +28,13 @@ const LOGS: usize = 4 << 20;
 /// Of each step, in the order of the run.
 pub(super) fn collect(past: &Past<'_>, whole: &Whole, names: &[&str]) -> Vec<Value> {
     let logs = logs(past, &whole.run);
-    let of = |((at, (entry, facts)), log): ((usize, (&StepEntry, Option<&Facts>)), Value)| {
-        let made = facts.and_then(|facts| facts.made.as_ref());
+    let of = |((at, (entry, facts)), log): ((usize, (&StepEntry, &Facts)), Value)| {
+        let made = facts.made.as_ref();
         let time = match entry.outcome {
             StepOutcome::Ran | StepOutcome::Failed => Some(elapsed(Duration::from_millis(entry.duration_ms))),
             _ => None,
         };
-        let artifacts = made.iter().flat_map(|made| made.artifacts.iter()).map(|artifact| {
+        let artifacts = made.iter().flat_map(|made| made.artifacts.iter().flat_map(|all| all.iter())).map(|artifact| {
             let files = artifact.entries.len();
             json!({ "name": artifact.name, "files": files, "size": size(artifact.size()), "digest": artifact.digest().to_string() })
         });
@@ -49,10 +49,10 @@ pub(super) fn collect(past: &Past<'_>, whole: &Whole, names: &[&str]) -> Vec<Val
             "exit": entry.exit_code,
             "made": made.map(|made| json!({ "run": made.run.0, "at": day(made.ended) })),
             "key": entry.key.map(|key| key.to_string()),
-            "params": facts.map(Facts::params),
+            "params": facts.params(),
             "metrics": made.map(|made| &made.metrics),
             "artifacts": artifacts.collect::<Vec<_>>(),
-            "components": facts.and_then(|facts| facts.explanation.as_ref()).map(components),
+            "components": facts.explanation.as_ref().map(components),
             "after": entry.upstream.iter().map(|upstream| upstream.step).collect::<Vec<_>>(),
             "log": log,
             "log_run": entry.reused.map(|run| run.0),

@@ -77,7 +77,7 @@ fn about(past: &Past<'_>, loaded: &Loaded, flags: &flags::Report, run: RunEntry)
 
 /// Were both asked for the same pipelines?
 fn is_alike(a: &RunEntry, b: &RunEntry) -> bool {
-    let pipelines = |run| asked(run).split(" --").next().map(str::to_owned);
+    let pipelines = |run| asked(run).split(" -").next().map(str::to_owned);
     pipelines(a) == pipelines(b)
 }
 

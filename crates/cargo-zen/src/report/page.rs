@@ -1,6 +1,6 @@
 //! The page itself: what is to be read without any script is in its markup, the facts of each step are data for the script.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use zen_core::engine::history::{RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::past::Facts;
 
-use super::plots::{self, PLOTS, Plot, figure};
+use super::plots::{self, PLOTS, Plot};
 use super::timeline::{self, Bar};
 use crate::graph::dag::{Dag, State};
 use crate::graph::look::LOOKS;
 use crate::graph::svg;
-use crate::runs::{Difference, Whole, asked, in_words, made_with, told};
-use crate::words::{count, day, elapsed, escaped, saved, utc};
+use crate::runs::{Difference, Whole, asked, made_with, told};
+use crate::words::{count, day, elapsed, escaped, figure, metric, saved, utc};
 
 /// How a report begins: what does not is somebody else's file.
 pub(super) const MARKER: &str = "<!doctype html>\n<!-- a report of cargo zen -->\n";
@@ -52,12 +52,12 @@ impl Page<'_> {
         let data = json!({ "steps": self.facts }).to_string().replace('<', "\\u003c");
         let sections = [
             ("graph", "Graph", self.graph()),
+            ("comparison", "Comparison", self.comparison()),
+            ("metrics", "Metrics", self.metrics()),
             ("timeline", "Timeline", self.timeline()),
             ("steps", "Steps", self.steps()),
-            ("cache", "Cache", self.cache()),
             ("params", "Parameters", self.params()),
-            ("metrics", "Metrics", self.metrics()),
-            ("comparison", "Comparison", self.comparison()),
+            ("cache", "Cache", self.cache()),
         ];
         let sections: Vec<_> = sections.into_iter().filter_map(|(id, name, body)| Some((id, name, body?))).collect();
         let mut links = String::new();
@@ -92,7 +92,7 @@ impl Page<'_> {
         let result = if run.success { "succeeded" } else { "failed" };
         let made = made_with(run).map(|made| format!("<p>{}</p>\n", escaped(&made))).unwrap_or_default();
         format!(
-            "<p class=\"result {result}\"><strong>{result}</strong>: {}</p>\n<p><time datetime=\"{}\">{}</time></p>\n{made}",
+            "<p class=\"result {result}\"><strong>{result}</strong>: {}</p>\n<p>began <time datetime=\"{}\">{}</time></p>\n{made}",
             escaped(&told(run)),
             utc(run.started),
             day(run.started)
@@ -146,7 +146,7 @@ impl Page<'_> {
         let took: u64 = critical.iter().map(|step| run.steps[*step].duration_ms).sum();
         let (took, whole) = (Duration::from_millis(took), Duration::from_millis(run.duration_ms));
         Some(format!(
-            "<p>Critical path: <strong>{path}</strong>, {} of the run's {}. More cores make a run no shorter than that.</p>\n\
+            "<p>Critical path: <strong>{path}</strong>, {} of the run's {}. The run takes at least that long, with any number of cores.</p>\n\
              <div class=\"lanes\"><div class=\"ticks\" aria-hidden=\"true\">{ticks}</div>\
              <ul style=\"height:{}px\">\n{drawn}</ul></div>\n",
             elapsed(took),
@@ -189,7 +189,7 @@ impl Page<'_> {
             );
         }
         Some(format!(
-            "<p data-script><label>Show steps with <input type=\"search\" id=\"filter\" placeholder=\"a name, an outcome, a reason\"></label></p>\n\
+            "<p data-script><label>Show steps with <input type=\"search\" id=\"filter\" placeholder=\"name, outcome, reason\"></label></p>\n\
              <div class=\"wide\" tabindex=\"0\" role=\"group\" aria-labelledby=\"steps-title\"><table id=\"rows\">\n<thead><tr><th scope=\"col\">step</th><th scope=\"col\">outcome</th>\
              <th scope=\"col\">why</th><th scope=\"col\" class=\"number\">time</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
         ))
@@ -205,18 +205,23 @@ impl Page<'_> {
         let (spent, saving) = (Duration::from_millis(spent), Duration::from_millis(run.saved_ms()));
         let mut reused: BTreeMap<u64, usize> = BTreeMap::new();
         run.steps.iter().filter_map(|step| step.reused).for_each(|made| *reused.entry(made.0).or_default() += 1);
-        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut reasons: Vec<(&str, usize)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for why in run.steps.iter().flat_map(|step| &step.why) {
-            *reasons.entry(why).or_default() += 1;
+            let place = *places.entry(why).or_insert(reasons.len());
+            if place == reasons.len() {
+                reasons.push((why, 0));
+            }
+            reasons[place].1 += 1;
         }
         let list = |title: &str, rows: Vec<String>| match rows.is_empty() {
             true => String::new(),
             false => format!("<h3>{title}</h3>\n<ul class=\"plain\">{}</ul>\n", rows.concat()),
         };
-        let mut by_number: Vec<_> = reasons.into_iter().collect();
-        by_number.sort_by_key(|(why, number)| (std::cmp::Reverse(*number), *why));
-        let why = by_number.iter().take(REASONS).map(|(why, number)| format!("<li>{number} × {}</li>", escaped(why)));
-        let more = by_number.len().saturating_sub(REASONS);
+        // Of those that are as frequent, the first first.
+        reasons.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+        let why = reasons.iter().take(REASONS).map(|(why, number)| format!("<li>{number} × {}</li>", escaped(why)));
+        let more = reasons.len().saturating_sub(REASONS);
         let more = (more > 0).then(|| format!("<li>and {}</li>", count(more, "more reason")));
         let from = reused.iter().rev().map(|(run, number)| format!("<li>{} of run {run}</li>", count(*number, "step")));
         Some(format!(
@@ -235,7 +240,7 @@ impl Page<'_> {
     fn params(&self) -> Option<String> {
         let mut rows = String::new();
         for (at, (_, facts)) in self.whole.steps().enumerate() {
-            for (name, value) in facts.map(Facts::params).unwrap_or_default() {
+            for (name, value) in facts.params() {
                 let _ = writeln!(
                     rows,
                     "<tr><th scope=\"row\">{}</th><td>{}</td><td><code>{}</code></td></tr>",
@@ -294,7 +299,7 @@ impl Page<'_> {
                 (None, _) => vec!["what it was made from is no longer in the store".to_owned()],
                 (Some(changes), _) => changes.iter().map(ToString::to_string).collect(),
             };
-            let metrics = step.metrics.iter().map(|(name, values)| in_words(name, *values, figure));
+            let metrics = step.metrics.iter().map(|(name, values)| metric(name, *values));
             let list = |lines: Vec<String>| {
                 lines.iter().map(|line| format!("<div>{}</div>", escaped(line))).collect::<String>()
             };
@@ -329,14 +334,14 @@ fn looks() -> String {
 }
 
 /// Why a step ran, or failed, or whose work it took.
-fn why(step: &StepEntry, facts: Option<&Facts>) -> String {
+fn why(step: &StepEntry, facts: &Facts) -> String {
     let why = step.why.join(", ");
     match (step.outcome, &step.failure, step.reused) {
         (StepOutcome::Failed | StepOutcome::Skipped, Some(failure), _) if why.is_empty() => failure.clone(),
         (StepOutcome::Failed | StepOutcome::Skipped, Some(failure), _) => format!("{failure} ({why})"),
         (StepOutcome::Fresh | StepOutcome::Restored, _, Some(run)) => {
-            let at = facts.and_then(|facts| facts.made.as_ref()).map(|made| format!(", {}", day(made.ended)));
-            format!("of run {run}{}", at.unwrap_or_default())
+            let at = facts.made.as_ref().map(|made| format!(", {}", day(made.ended)));
+            format!("as run {run} made it{}", at.unwrap_or_default())
         }
         _ => why,
     }

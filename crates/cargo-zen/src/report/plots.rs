@@ -1,6 +1,6 @@
 //! Metrics over runs, each as a line.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io;
 
@@ -8,7 +8,7 @@ use zen_core::artifact::Production;
 use zen_core::engine::history::RunEntry;
 use zen_core::engine::past::{Facts, Past};
 
-use crate::words::escaped;
+use crate::words::{escaped, figure};
 
 /// Runs that are looked at.
 const RUNS: usize = 100;
@@ -42,25 +42,29 @@ pub(super) fn collect(past: &Past<'_>, run: &RunEntry) -> io::Result<Vec<Plot>> 
     if runs.last().is_some_and(|oldest| oldest.id > run.id) {
         runs = past.newest_first()?.skip_while(|newer| newer.id > run.id).take(RUNS).collect();
     }
-    let steps: Vec<&str> =
-        run.steps.iter().map(|step| step.step.as_str()).filter(|step| past.has_metrics(step)).collect();
+    let places: HashMap<&str, usize> = run.steps.iter().map(|step| step.step.as_str()).zip(0..).collect();
+    let measures: HashSet<&str> = places.keys().copied().filter(|step| past.has_metrics(step)).collect();
     // Most runs have the same productions as those before.
-    let mut known: HashMap<Production, Option<Facts>> = HashMap::new();
-    let mut plots: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    let mut known: HashMap<Production, Facts> = HashMap::new();
+    // In the order of the run's steps.
+    let mut plots: BTreeMap<(usize, String), Vec<Point>> = BTreeMap::new();
     for earlier in runs.iter().rev() {
-        for entry in earlier.steps.iter().filter(|entry| steps.contains(&entry.step.as_str())) {
+        for entry in &earlier.steps {
+            let Some(place) = places.get(entry.step.as_str()) else { continue };
+            if entry.metrics.is_empty() && !measures.contains(entry.step.as_str()) {
+                continue;
+            }
             let Some(production) = entry.production else { continue };
-            let facts = known.entry(production).or_insert_with(|| past.facts(entry));
-            let Some(facts) = facts else { continue };
+            let facts = known.entry(production).or_insert_with(|| past.facts(earlier, entry));
             let params = facts.params().into_iter().map(|(name, value)| format!("{name} = {value}"));
             let params = params.collect::<Vec<_>>().join(", ");
             for (name, value) in facts.made.iter().flat_map(|made| &made.metrics) {
                 let point = Point { run: earlier.id.0, value: *value, params: params.clone() };
-                plots.entry(format!("{}.{name}", entry.step)).or_default().push(point);
+                plots.entry((*place, format!("{}.{name}", entry.step))).or_default().push(point);
             }
         }
     }
-    Ok(plots.into_iter().map(|(name, points)| Plot { name, points }).collect())
+    Ok(plots.into_iter().map(|((_, name), points)| Plot { name, points }).collect())
 }
 
 /// A plot as SVG; the point of `run` stands out.
@@ -120,28 +124,9 @@ fn spoken(plot: &Plot) -> String {
     format!("{}, the newest first: {}", plot.name, points.join(", "))
 }
 
-/// A number as anybody wants to read it: six digits that count.
-pub(super) fn figure(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || (1e-4..1e9).contains(&size) {
-        let digits = (5 - size.max(1e-300).log10().floor() as i32).clamp(0, 9) as usize;
-        let text = format!("{value:.digits$}");
-        let trimmed = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-        if trimmed == "-0" { "0".to_owned() } else { trimmed.to_owned() }
-    } else {
-        format!("{value:.4e}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_are_short() {
-        let figures = [0.0, 1.0, 0.1 + 0.2, 0.966_666_666_7, -12.5, 123_456_789.0, 1e12, 1e-7, f64::NAN].map(figure);
-        assert_eq!(figures, ["0", "1", "0.3", "0.966667", "-12.5", "123456789", "1.0000e12", "1.0000e-7", "NaN"]);
-    }
 
     #[test]
     fn a_plot_stays_in_its_field_whatever_is_plotted() {

@@ -81,6 +81,7 @@ mod tests {
             exit_code: None,
             log: None,
             failure: None,
+            metrics: Default::default(),
             upstream: upstream.iter().map(|step| Upstream { step: *step, tie: Tie::Reads }).collect(),
         });
         RunEntry {

@@ -12,7 +12,7 @@ use zen_core::key::Change;
 use super::{Whole, asked, told};
 use crate::graph::dag::State;
 use crate::json::reasons;
-use crate::words::count;
+use crate::words::{count, metric};
 
 /// Two runs, step by step.
 pub(crate) struct Difference {
@@ -40,7 +40,7 @@ impl Difference {
         let steps = names.chain(new).map(|step| {
             let both = known.each_ref().map(|known| known.get(step.as_str()).copied());
             let entries = both.map(|it| it.map(|(entry, _)| entry));
-            let made = both.map(|it| it.and_then(|(_, facts)| facts?.made.as_ref()));
+            let made = both.map(|it| it.and_then(|(_, facts)| facts.made.as_ref()));
             let [was, is] = made.map(|made| made.map(|made| made.metrics.clone()).unwrap_or_default());
             let (is_other, changes) = match entries {
                 [Some(old), Some(new)] if old.key == new.key => (false, Some(Vec::new())),
@@ -88,7 +88,7 @@ impl Difference {
                 text.push_str("    what it was made from is no longer in the store\n");
             }
             for (name, values) in &step.metrics {
-                let _ = writeln!(text, "    {}", in_words(name, *values, |value| value.to_string()));
+                let _ = writeln!(text, "    {}", metric(name, *values));
             }
         }
         if same > 0 {
@@ -117,22 +117,6 @@ impl Difference {
             .collect();
         json!({ "reason": "runs-diff", "old_run": self.ids[0], "new_run": self.ids[1], "steps": steps })
     }
-}
-
-/// A metric as it was and as it is: `accuracy: 0.9 → 0.95 (+0.05)`.
-pub(crate) fn in_words(name: &str, values: [Option<f64>; 2], shown: impl Fn(f64) -> String) -> String {
-    let [was, is] = values.map(|value| value.map_or_else(|| "(not there)".to_owned(), &shown));
-    let change = match values {
-        [Some(was), Some(is)] => format!(" ({:+})", round(is - was)),
-        _ => String::new(),
-    };
-    format!("{name}: {was} → {is}{change}")
-}
-
-/// A difference without the noise of binary fractions.
-fn round(difference: f64) -> f64 {
-    let text = format!("{difference:.9}");
-    text.parse().unwrap_or(difference)
 }
 
 /// The metrics that are not the same, each as it was and as it is.

@@ -13,7 +13,7 @@ use zen_core::engine::now;
 use zen_core::engine::past::Past;
 use zen_core::manifest::resolve::Overrides;
 
-pub(crate) use self::difference::{Difference, in_words};
+pub(crate) use self::difference::Difference;
 pub(crate) use self::whole::Whole;
 use crate::exit::ExitCode;
 use crate::flags::{self, Global, MessageFormat, RunsCommand};
@@ -59,6 +59,8 @@ pub(crate) fn runs(global: &Global, flags: &flags::Runs, shell: &mut Shell) -> E
 /// Why there is no run to show.
 pub(crate) enum Missing {
     Unreadable(std::io::Error),
+    /// There are no runs at all.
+    None,
     Unknown(String),
 }
 
@@ -69,6 +71,11 @@ impl Missing {
             Self::Unreadable(error) => {
                 shell.error(&format!("the history of runs cannot be read: {error}"));
                 ExitCode::Store
+            }
+            Self::None => {
+                shell.error("no run has ended here yet");
+                shell.help("cargo zen run");
+                ExitCode::NothingSelected
             }
             Self::Unknown(name) => {
                 shell.error(&format!("there is no run `{name}`"));
@@ -83,7 +90,11 @@ impl Missing {
 
 /// The run that a name means.
 pub(crate) fn find(project: &Project, name: &str) -> Result<RunEntry, Missing> {
-    project.find_run(name).map_err(Missing::Unreadable)?.ok_or_else(|| Missing::Unknown(name.to_owned()))
+    if let Some(run) = project.find_run(name).map_err(Missing::Unreadable)? {
+        return Ok(run);
+    }
+    let any = project.find_run("last").map_err(Missing::Unreadable)?;
+    Err(if any.is_some() { Missing::Unknown(name.to_owned()) } else { Missing::None })
 }
 
 fn list(past: &Past<'_>, limit: usize, is_json: bool) -> Result<String, Missing> {
@@ -100,7 +111,7 @@ fn list(past: &Past<'_>, limit: usize, is_json: bool) -> Result<String, Missing>
             let result = if run.success { "ok" } else { "failed" };
             [
                 run.id.to_string(),
-                format!("{} ago", age(run.started, now)),
+                format!("{} ago", age(run.ended(), now)),
                 asked(run).to_owned(),
                 result.to_owned(),
                 told(run),

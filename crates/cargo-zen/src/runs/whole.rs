@@ -18,30 +18,29 @@ use crate::words::{elapsed, saved};
 pub(crate) struct Whole {
     pub(crate) run: RunEntry,
     /// Of each step, in its order.
-    pub(crate) facts: Vec<Option<Facts>>,
+    pub(crate) facts: Vec<Facts>,
 }
 
 impl Whole {
     pub(crate) fn new(past: &Past<'_>, run: RunEntry) -> Self {
-        let facts = run.steps.iter().map(|step| past.facts(step)).collect();
+        let facts = run.steps.iter().map(|step| past.facts(&run, step)).collect();
         Self { facts, run }
     }
 
-    pub(crate) fn steps(&self) -> impl Iterator<Item = (&StepEntry, Option<&Facts>)> {
-        self.run.steps.iter().zip(self.facts.iter().map(Option::as_ref))
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (&StepEntry, &Facts)> {
+        self.run.steps.iter().zip(&self.facts)
     }
 
     pub(super) fn text(&self, now: Timestamp) -> String {
         let run = &self.run;
         let result = if run.success { "" } else { ", failed" };
         let mut text =
-            format!("run {}: {} ({} ago{result})\n{}\n", run.id, asked(run), age(run.started, now), told(run));
+            format!("run {}: {} ({} ago{result})\n{}\n", run.id, asked(run), age(run.ended(), now), told(run));
         if let Some(made) = made_with(run) {
             let _ = writeln!(text, "{made}");
         }
         for (step, facts) in self.steps() {
             text.push_str(&outcome_line(step, facts, now));
-            let Some(facts) = facts else { continue };
             for (name, value) in facts.params() {
                 let _ = writeln!(text, "             {name} = {value}");
             }
@@ -68,8 +67,8 @@ impl Whole {
                     "failure": step.failure,
                     "exit_code": step.exit_code,
                     "after": step.upstream.iter().filter_map(|it| Some(&self.run.steps.get(it.step as usize)?.step)).collect::<Vec<_>>(),
-                    "params": facts.map(Facts::params),
-                    "metrics": facts.and_then(|facts| facts.made.as_ref()).map(|made| &made.metrics),
+                    "params": facts.explanation.is_some().then(|| facts.params()),
+                    "metrics": facts.made.as_ref().map(|made| &made.metrics),
                 })
             })
             .collect();
@@ -87,13 +86,14 @@ fn with_reason(reason: &str, value: Value) -> Value {
     Value::Object(message)
 }
 
-fn outcome_line(step: &StepEntry, facts: Option<&Facts>, now: Timestamp) -> String {
+fn outcome_line(step: &StepEntry, facts: &Facts, now: Timestamp) -> String {
     let took = elapsed(Duration::from_millis(step.duration_ms));
     let why = if step.why.is_empty() { String::new() } else { format!(" ({})", step.why.join(", ")) };
     let reused = || {
         let run = step.reused.map(|run| format!("run {run}"));
         let time = facts
-            .and_then(|facts| facts.made.as_ref())
+            .made
+            .as_ref()
             .map(|made| format!("{} ago, saved {}", age(made.ended, now), saved(Duration::from_millis(made.took_ms))));
         let parts: Vec<String> = run.into_iter().chain(time).collect();
         if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }

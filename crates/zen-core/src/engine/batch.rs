@@ -48,7 +48,7 @@ impl Work<'_> {
             let began = first.began();
             let (exit_code, refused) = (first.exit_code, first.refused_by_build.clone());
             for (at, (mut attempt, why)) in std::iter::once((first, why)).chain(ready).enumerate() {
-                let end = End { exit_code, began, duration: took, why: why.to_vec(), log };
+                let end = End { exit_code, began, duration: took, why: why.to_vec(), log, metrics: Vec::new() };
                 let ended = match &ran {
                     Ok(artifacts) => {
                         let artifacts = Arc::from(&artifacts[..]);

@@ -21,6 +21,7 @@ use crate::store::local::LocalStore;
 impl Attempt<'_, '_> {
     /// How a step ended that succeeded.
     pub(super) fn ended(&self, artifacts: Arc<[Artifact]>, end: End) -> Ended {
+        let end = End { metrics: self.metrics(&artifacts), ..end };
         let (settled, unrecorded) = self.commit(artifacts, &end);
         Ended::Ran { settled: Box::new(settled), unrecorded: unrecorded.map(Box::new), end: Box::new(end) }
     }

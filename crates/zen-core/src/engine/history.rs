@@ -1,5 +1,6 @@
 //! What ran when: one file for each run, written once at its end. Knows no store; losing it costs the past alone.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ const VERSION: u8 = 2;
 const KEPT: u64 = 1000;
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunEntry {
     /// Its number.
     pub id: RunId,
@@ -40,6 +41,11 @@ pub struct RunEntry {
 }
 
 impl RunEntry {
+    /// When it ended.
+    pub fn ended(&self) -> Timestamp {
+        Timestamp(self.started.0.saturating_add(i64::try_from(self.duration_ms).unwrap_or(i64::MAX)))
+    }
+
     /// The time that was saved because steps were cached, in milliseconds.
     pub fn saved_ms(&self) -> u64 {
         self.steps.iter().map(|step| step.saved_ms).sum()
@@ -76,7 +82,7 @@ pub enum Tie {
 }
 
 /// One step of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepEntry {
     /// `pipeline/step`
     pub step: String,
@@ -102,6 +108,8 @@ pub struct StepEntry {
     pub log: Option<Digest>,
     /// What went wrong, in one line, or why it was skipped.
     pub failure: Option<String>,
+    /// What it measured, if it ran: by output and path in it.
+    pub metrics: BTreeMap<String, f64>,
     /// The steps of this run that it came after.
     pub upstream: Vec<Upstream>,
 }

@@ -19,7 +19,7 @@ use crate::artifact::{Artifact, Key, Node, Record, RunId};
 use crate::decide::Why;
 use crate::diag::Diagnostic;
 use crate::digest::Digest;
-use crate::event::{Event, Part, Spent};
+use crate::event::{Event, Metric, Part, Spent};
 use crate::key;
 use crate::model::{Place, Step, StepId};
 use crate::path::RelPath;
@@ -86,6 +86,8 @@ pub(super) struct End {
     pub(super) why: Vec<Why>,
     /// The object that holds what it printed.
     pub(super) log: Option<Digest>,
+    /// What it measured.
+    pub(super) metrics: Vec<Metric>,
 }
 
 /// What is to be done.
@@ -219,6 +221,7 @@ impl<'w> Work<'w> {
             duration: attempt.started.map_or(Duration::ZERO, |started: Instant| started.elapsed()),
             why: why.to_vec(),
             log: None,
+            metrics: Vec::new(),
         };
         if let Err(Stop::Ended(ended)) = ran {
             return ended;

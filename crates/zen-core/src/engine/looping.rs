@@ -274,6 +274,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             exit_code: None,
             artifacts: settled.artifacts.clone(),
             reused: settled.record.as_deref().map(reused),
+            metrics: Vec::new(),
             failure: None,
         };
         self.end(finished, settled.record.as_ref().and_then(|record| record.log));
@@ -378,6 +379,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                     exit_code: end.exit_code,
                     artifacts: settled.artifacts.clone(),
                     reused: None,
+                    metrics: end.metrics,
                     failure: None,
                 };
                 self.progress.settled.insert(step, settled);
@@ -406,6 +408,7 @@ impl<'r, 'w> Loop<'r, 'w> {
                     exit_code: end.exit_code,
                     artifacts: Arc::default(),
                     reused: None,
+                    metrics: Vec::new(),
                     failure: Some(failure),
                 };
                 self.end(finished, end.log);
@@ -489,6 +492,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             exit_code: None,
             artifacts: Arc::default(),
             reused: None,
+            metrics: Vec::new(),
             failure: Some(why),
         };
         self.end(finished, None);
@@ -517,6 +521,7 @@ impl<'r, 'w> Loop<'r, 'w> {
             exit_code: finished.exit_code,
             log,
             failure: finished.failure.clone(),
+            metrics: finished.metrics.iter().map(|metric| (metric.name.clone(), metric.value)).collect(),
             // Known when all have ended.
             upstream: Vec::new(),
         };

@@ -23,6 +23,7 @@ mod known_items;
 mod ledger;
 mod locks;
 mod looping;
+mod metrics;
 mod observe;
 pub mod past;
 mod recording;

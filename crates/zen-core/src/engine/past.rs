@@ -8,16 +8,13 @@ use std::sync::Arc;
 
 use super::history::{History, RunEntry, StepEntry, StepOutcome};
 use super::settle::explanation_of;
-use super::{Definitions, EngineError, Project, git};
-use crate::artifact::{Artifact, Node, Record, RunId, Timestamp};
+use super::{Definitions, EngineError, Project, git, metrics};
+use crate::artifact::{Artifact, Record, RunId, Timestamp};
 use crate::captured::Captured;
 use crate::key::{Change, Component, Explanation, diff};
 use crate::model::Step;
 use crate::store::Objects;
 use crate::store::local::{Access, LocalStore};
-
-/// A file of metrics is no larger.
-const LARGEST: u64 = 1 << 20;
 
 /// A smaller number is not taken for the beginning of a commit.
 const LEAST_COMMIT: u64 = 1_000_000;
@@ -36,7 +33,8 @@ pub struct Past<'p> {
 pub struct Facts {
     /// All that its key was made of. `None` where that is lost.
     pub explanation: Option<Explanation>,
-    /// What it left. `None` where the store has another production of the key by now: what that holds may be different.
+    /// What it left. `None` where nobody knows any more: neither the store, which may have another production of the key by
+    /// now, nor the history of the run that made it.
     pub made: Option<Made>,
 }
 
@@ -49,8 +47,8 @@ pub struct Made {
     pub ended: Timestamp,
     /// What it took then, in milliseconds.
     pub took_ms: u64,
-    /// Its outputs.
-    pub artifacts: Arc<[Artifact]>,
+    /// Its outputs, if the store still has its record.
+    pub artifacts: Option<Arc<[Artifact]>>,
     /// The numbers in those that the tables call metrics, by output and path in it (`test_acc.accuracy`).
     pub metrics: BTreeMap<String, f64>,
 }
@@ -110,20 +108,19 @@ impl<'p> Past<'p> {
         self.history.newest_first()
     }
 
-    /// What the store still knows of a step of a run. `None` where it knows nothing of its key any more, or never did.
-    pub fn facts(&self, entry: &StepEntry) -> Option<Facts> {
-        let (record, store) = (self.record(entry)?, self.store.as_ref()?);
-        Some(Facts { explanation: explanation_of(store, &record), made: self.made_by(entry, &record) })
-    }
-
-    /// What a step left, alone.
-    pub fn made(&self, entry: &StepEntry) -> Option<Made> {
-        self.made_by(entry, &self.record(entry)?)
+    /// What is still known of a step of a run.
+    pub fn facts(&self, run: &RunEntry, entry: &StepEntry) -> Facts {
+        let record = self.record(entry);
+        let explanation = record.as_ref().zip(self.store.as_ref());
+        Facts {
+            explanation: explanation.and_then(|(record, store)| explanation_of(store, record)),
+            made: self.made(run, entry, record),
+        }
     }
 
     /// Do the tables call an output of this step a metric?
     pub fn has_metrics(&self, step: &str) -> bool {
-        self.step(step).is_some_and(|step| step.outputs.iter().any(|output| output.metric))
+        self.step(step).is_some_and(metrics::has_any)
     }
 
     /// What a step was made from in one run and not in the other. `None` where the store no longer knows.
@@ -150,86 +147,42 @@ impl<'p> Past<'p> {
         self.store.as_ref()?.records.get(&[key]).pop().flatten()
     }
 
-    fn made_by(&self, entry: &StepEntry, record: &Record) -> Option<Made> {
-        if Some(record.production) != entry.production {
-            return None;
-        }
-        let store = self.store.as_ref()?;
-        Some(Made {
-            run: record.run,
-            ended: record.ended,
-            took_ms: record.duration_ms,
-            artifacts: record.artifacts.clone(),
-            metrics: self.step(&entry.step).map(|step| metrics(step, record, store)).unwrap_or_default(),
-        })
-    }
-}
-
-/// The numbers in the outputs that the tables now call metrics.
-fn metrics(step: &Step, record: &Record, store: &LocalStore) -> BTreeMap<String, f64> {
-    let mut all = BTreeMap::new();
-    for output in step.outputs.iter().filter(|output| output.metric) {
-        let artifact = record.artifacts.iter().find(|artifact| artifact.name == output.name);
-        for entry in artifact.into_iter().flat_map(|artifact| &artifact.entries) {
-            let Node::File { digest, .. } = entry.node else { continue };
-            let Ok(bytes) = store.read_at_most(digest, LARGEST) else { continue };
-            let name = match entry.path.is_root() {
-                true => output.name.clone(),
-                false => format!("{}.{}", output.name, entry.path),
-            };
-            numbers(&name, &bytes, &mut all);
+    fn made(&self, run: &RunEntry, entry: &StepEntry, record: Option<Record>) -> Option<Made> {
+        let maker = self.maker(run, entry);
+        let record = record.filter(|record| Some(record.production) == entry.production);
+        let stored = || {
+            let (step, record, store) = (self.step(&entry.step)?, record.as_ref()?, self.store.as_ref()?);
+            Some(metrics::stored(step, record, store))
+        };
+        // What was measured is in the history of the run that did. Another workspace may have made it.
+        let metrics = maker.as_ref().map(|(_, made)| made.metrics.clone()).or_else(stored).unwrap_or_default();
+        match (record, maker) {
+            (Some(record), _) => Some(Made {
+                run: record.run,
+                ended: record.ended,
+                took_ms: record.duration_ms,
+                artifacts: Some(record.artifacts),
+                metrics,
+            }),
+            (None, Some((run, made))) => {
+                let after = made.began_ms.unwrap_or_default().saturating_add(made.duration_ms);
+                let after = i64::try_from(after).unwrap_or(i64::MAX);
+                let ended = Timestamp(run.started.0.saturating_add(after));
+                Some(Made { run: run.id, ended, took_ms: made.duration_ms, artifacts: None, metrics })
+            }
+            (None, None) => None,
         }
     }
-    all
-}
 
-/// The numbers of a JSON or TOML file, each under its path.
-fn numbers(name: &str, bytes: &[u8], into: &mut BTreeMap<String, f64>) {
-    if let Ok(value) = serde_json::from_slice(bytes) {
-        collect(name, &value, into);
-    } else if let Some(table) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<toml::Table>().ok())
-        && let Ok(value) = serde_json::to_value(table)
-    {
-        collect(name, &value, into);
-    }
-}
-
-fn collect(name: &str, value: &serde_json::Value, into: &mut BTreeMap<String, f64>) {
-    match value {
-        serde_json::Value::Number(number) => {
-            into.extend(number.as_f64().map(|number| (name.to_owned(), number)));
+    /// The run that made what a step left, and the step in it, if it was one of this workspace.
+    fn maker(&self, run: &RunEntry, entry: &StepEntry) -> Option<(RunEntry, StepEntry)> {
+        if entry.outcome == StepOutcome::Ran {
+            return Some((run.clone(), entry.clone()));
         }
-        serde_json::Value::Array(values) => {
-            values.iter().enumerate().for_each(|(at, value)| collect(&format!("{name}.{at}"), value, into));
-        }
-        serde_json::Value::Object(values) => {
-            values.iter().for_each(|(key, value)| collect(&format!("{name}.{key}"), value, into));
-        }
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_found_wherever_they_stand() {
-        for text in [
-            r#"{"a": 1, "b": {"c": [0.5, "x", 2e3]}, "d": null, "e": true}"#,
-            "a = 1\ne = true\n[b]\nc = [0.5, \"x\", 2e3]\n",
-        ] {
-            let mut found = BTreeMap::new();
-            numbers("m", text.as_bytes(), &mut found);
-            let expected = [("m.a", 1.0), ("m.b.c.0", 0.5), ("m.b.c.2", 2000.0)];
-            assert_eq!(found.into_iter().collect::<Vec<_>>(), expected.map(|(name, value)| (name.to_owned(), value)));
-        }
-        let mut found = BTreeMap::new();
-        numbers("m", b"0.25\n", &mut found);
-        assert_eq!(found, BTreeMap::from([("m".to_owned(), 0.25)]));
-        for text in [&b"not = a = table"[..], b"\xff", b""] {
-            numbers("m", text, &mut found);
-        }
-        assert_eq!(found.len(), 1);
+        let production = entry.production?;
+        let maker = self.history.read(entry.reused?)?;
+        let is_it = |step: &&StepEntry| step.production == Some(production) && step.outcome == StepOutcome::Ran;
+        let made = maker.steps.iter().find(is_it)?.clone();
+        Some((maker, made))
     }
 }

@@ -57,6 +57,8 @@ pub enum SelectError {
         name: String,
         /// The nearest that there is.
         similar: Option<String>,
+        /// Is it a step's name?
+        is_step: bool,
         /// The pipelines that there are.
         choices: Vec<String>,
     },
@@ -114,6 +116,7 @@ impl SelectError {
                 let similar = package.as_ref().and_then(|package| similar(package, choices));
                 maybe(problem, &similar).note(list("packages that define some", choices))
             }
+            Self::UnknownPipeline { name, is_step: true, .. } => problem.help(format!("it is a step: `-s {name}`")),
             Self::UnknownPipeline { similar, choices, .. } => maybe(problem, similar).note(list("pipelines", choices)),
             Self::UnknownStep { similar, choices, .. } => maybe(problem, similar).note(list("steps", choices)),
             Self::SeveralSteps { choices, .. } => problem.help("give the whole id").note(list("steps", choices)),
@@ -276,7 +279,9 @@ impl<'a> Finder<'a> {
         }
         let choices: Vec<_> = self.model.pipelines.iter().map(|pipeline| pipeline.display_id()).collect();
         let wanted = text.split('/').next().unwrap_or(text);
-        Err(SelectError::UnknownPipeline { name: wanted.to_owned(), similar: similar(wanted, &choices), choices })
+        let is_step = self.steps_of(&self.pipelines).any(|step| is_called(self.model.step(step), text));
+        let similar = similar(wanted, &choices);
+        Err(SelectError::UnknownPipeline { name: wanted.to_owned(), similar, is_step, choices })
     }
 
     /// The steps that `PIPELINE/STEP` names: the one whose id it is, else all that fit.

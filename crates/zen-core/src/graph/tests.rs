@@ -435,6 +435,7 @@ fn what_cannot_be_selected_is_told_with_the_list() {
         names(&["build/pakc"]),
         steps(names(&[]), &["check"]),
         steps(names(&["release"]), &["check"]),
+        names(&["publish"]),
         Request { package: Some("nope".into()), ..names(&[]) },
         Request { package: Some("web".into()), ..names(&["build"]) },
     ] {
@@ -458,6 +459,8 @@ fn what_cannot_be_selected_is_told_with_the_list() {
     note: steps: api:lint/check, web:lint/check
     error: no step `check`
     note: steps: release/publish
+    error: no pipeline `publish`
+    help: it is a step: `-s publish`
     error: the table of package `nope` defines no pipeline
     help: did you mean `api`?
     note: packages that define some: api, web
