@@ -156,24 +156,27 @@ impl Session<'_> {
 
 /// The steps in the order of the run, each with those that it came after.
 fn entries(world: &World<'_>, mut steps: StepMap<StepEntry>) -> Vec<StepEntry> {
-    let order: Vec<StepId> = world.selection.order.iter().copied().filter(|step| steps.contains_key(step)).collect();
-    let places: StepMap<u32> = order.iter().copied().zip(0..).collect();
-    let entry = |step: &StepId| {
-        let mut entry = steps.remove(step)?;
-        let mut ties: BTreeMap<u32, Tie> = BTreeMap::new();
+    let mut places: Vec<Option<u32>> = vec![None; world.definitions.model.steps.len()];
+    let mut entries: Vec<StepEntry> = Vec::with_capacity(steps.len());
+    for step in &world.selection.order {
+        let Some(mut entry) = steps.remove(step) else { continue };
         for edge in world.definitions.graph.upstream(*step) {
-            let Some(place) = places.get(&edge.from) else { continue };
+            // What it comes after stands before it.
+            let Some(place) = places[edge.from.0 as usize] else { continue };
             let tie = match edge.kind {
                 EdgeKind::Input(_) => Tie::Reads,
                 EdgeKind::After | EdgeKind::Depends => Tie::After,
                 EdgeKind::Path { .. } => Tie::Overlap,
             };
-            ties.entry(*place).and_modify(|known| *known = tie.min(*known)).or_insert(tie);
+            match entry.upstream.iter_mut().find(|known| known.step == place) {
+                Some(known) => known.tie = tie.min(known.tie),
+                None => entry.upstream.push(Upstream { step: place, tie }),
+            }
         }
-        entry.upstream = ties.into_iter().map(|(step, tie)| Upstream { step, tie }).collect();
-        Some(entry)
-    };
-    order.iter().filter_map(entry).collect()
+        places[step.0 as usize] = Some(entries.len() as u32);
+        entries.push(entry);
+    }
+    entries
 }
 
 fn summarize(world: &World<'_>, progress: &Progress, steps: &StepMap<StepEntry>) -> Summary {
