@@ -61,12 +61,17 @@ impl Capture {
         text.extend_from_slice(bytes);
     }
 
-    /// As it is stored; `None` where there is nothing.
-    pub fn encode(&self) -> Option<Vec<u8>> {
-        let Captured { text, times } = &self.captured;
-        let times = postcard::to_stdvec(times).ok().filter(|_| !text.is_empty())?;
+    /// Takes it, as it is stored; `None` where there is nothing. What follows begins anew.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
+        let fresh = Self::new(self.captured.times.since);
+        let Captured { mut text, times } = std::mem::replace(self, fresh).captured;
+        let times = postcard::to_stdvec(&times).ok().filter(|_| !text.is_empty())?;
         let length = u32::try_from(times.len()).ok()?;
-        Some([&text[..], &times, &length.to_le_bytes(), MAGIC].concat())
+        // In place: it may be large.
+        text.extend_from_slice(&times);
+        text.extend_from_slice(&length.to_le_bytes());
+        text.extend_from_slice(MAGIC);
+        Some(text)
     }
 }
 
@@ -133,7 +138,7 @@ mod tests {
         for (text, at) in [("a\nb", 5), ("c\nd\n", 7), ("e", 7), ("f\n", 9), ("g", 9)] {
             capture.push(text.as_bytes(), at);
         }
-        let stored = capture.encode().unwrap();
+        let stored = capture.take().unwrap();
         assert!(stored.starts_with(b"a\nbc\nd\n"), "it reads well as it is");
         let captured = Captured::decode(stored);
         let line = |line: Line<'_>| (String::from_utf8_lossy(line.text).into_owned(), line.at.map(|at| at.0));
@@ -168,7 +173,7 @@ mod tests {
                 capture.push(MAGIC, at);
                 all.extend_from_slice(MAGIC);
             }
-            let Some(stored) = capture.encode() else {
+            let Some(stored) = capture.take() else {
                 prop_assert!(all.is_empty());
                 return Ok(());
             };

@@ -312,7 +312,7 @@ impl Page<'_> {
             );
         }
         let same = difference.steps.iter().filter(|step| is_same(step.outcomes, step.is_other)).count();
-        let _ = writeln!(text, "<p>{} made from the same in both.</p>", count(same, "step"));
+        let _ = writeln!(text, "<p>{} with the same key in both.</p>", count(same, "step"));
         if !rows.is_empty() {
             let _ = write!(
                 text,

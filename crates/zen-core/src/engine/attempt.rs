@@ -96,8 +96,8 @@ impl<'a, 'w> Attempt<'a, 'w> {
     }
 
     /// Stores what it printed. Losing that costs nothing but the text.
-    pub(super) fn store_log(&self) -> Option<Digest> {
-        self.work.world.store.put_bytes(&self.log.encode()?).ok()
+    pub(super) fn store_log(&mut self) -> Option<Digest> {
+        self.work.world.store.put_bytes(&self.log.take()?).ok()
     }
 
     /// States the inputs: are they still those that the step was decided on?

@@ -1,7 +1,8 @@
 //! What is known of a run of the past besides its entry in history: parameters and metrics, from the store as far as it
 //! still has them. Runs nothing, and decides nothing.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use super::history::{History, RunEntry, StepEntry, StepOutcome};
 use super::settle::explanation_of;
 use super::{Definitions, EngineError, Project, git, metrics};
-use crate::artifact::{Artifact, Record, RunId, Timestamp};
+use crate::artifact::{Artifact, Production, Record, RunId, Timestamp};
 use crate::captured::Captured;
 use crate::key::{Change, Component, Explanation, diff};
 use crate::model::Step;
@@ -26,6 +27,8 @@ pub struct Past<'p> {
     history: History,
     /// `None`: nothing was stored yet.
     store: Option<LocalStore>,
+    /// What earlier runs made, by run, as far as somebody asked.
+    makers: RefCell<HashMap<RunId, HashMap<Production, Maker>>>,
 }
 
 /// What a step was made from, and what it made, in one run.
@@ -97,7 +100,12 @@ impl<'p> Past<'p> {
         project.create_zen_dir()?;
         let folder = project.store_folder(&definitions.model, store_dir);
         let store = if folder.exists() { Some(LocalStore::open(&folder, Access::Read)?) } else { None };
-        Ok(Self { definitions, history: History::new(&project.workspace.zen_dir().join("runs")), store })
+        Ok(Self {
+            definitions,
+            history: History::new(&project.workspace.zen_dir().join("runs")),
+            store,
+            makers: RefCell::default(),
+        })
     }
 
     /// All runs that ended, newest first.
@@ -155,7 +163,7 @@ impl<'p> Past<'p> {
             Some(metrics::stored(step, record, store))
         };
         // What was measured is in the history of the run that did. Another workspace may have made it.
-        let metrics = maker.as_ref().map(|(_, made)| made.metrics.clone()).or_else(stored).unwrap_or_default();
+        let metrics = maker.as_ref().map(|maker| maker.metrics.clone()).or_else(stored).unwrap_or_default();
         match (record, maker) {
             (Some(record), _) => Some(Made {
                 run: record.run,
@@ -164,25 +172,44 @@ impl<'p> Past<'p> {
                 artifacts: Some(record.artifacts),
                 metrics,
             }),
-            (None, Some((run, made))) => {
-                let after = made.began_ms.unwrap_or_default().saturating_add(made.duration_ms);
-                let after = i64::try_from(after).unwrap_or(i64::MAX);
-                let ended = Timestamp(run.started.0.saturating_add(after));
-                Some(Made { run: run.id, ended, took_ms: made.duration_ms, artifacts: None, metrics })
+            (None, Some(Maker { run, ended, took_ms, .. })) => {
+                Some(Made { run, ended, took_ms, artifacts: None, metrics })
             }
             (None, None) => None,
         }
     }
 
     /// The run that made what a step left, and the step in it, if it was one of this workspace.
-    fn maker(&self, run: &RunEntry, entry: &StepEntry) -> Option<(RunEntry, StepEntry)> {
+    fn maker(&self, run: &RunEntry, entry: &StepEntry) -> Option<Maker> {
         if entry.outcome == StepOutcome::Ran {
-            return Some((run.clone(), entry.clone()));
+            return Some(Maker::new(run, entry));
         }
-        let production = entry.production?;
-        let maker = self.history.read(entry.reused?)?;
-        let is_it = |step: &&StepEntry| step.production == Some(production) && step.outcome == StepOutcome::Ran;
-        let made = maker.steps.iter().find(is_it)?.clone();
-        Some((maker, made))
+        let (reused, production) = (entry.reused?, entry.production?);
+        let mut makers = self.makers.borrow_mut();
+        // Most steps of a run were made by few others, and a run may have thousands of steps.
+        let made = makers.entry(reused).or_insert_with(|| {
+            let run = self.history.read(reused);
+            let ran = run.iter().flat_map(|run| run.steps.iter().map(move |step| (run, step)));
+            let ran = ran.filter(|(_, step)| step.outcome == StepOutcome::Ran);
+            ran.filter_map(|(run, step)| Some((step.production?, Maker::new(run, step)))).collect()
+        });
+        made.get(&production).cloned()
+    }
+}
+
+/// A step that ran, in history.
+#[derive(Debug, Clone)]
+struct Maker {
+    run: RunId,
+    ended: Timestamp,
+    took_ms: u64,
+    metrics: BTreeMap<String, f64>,
+}
+
+impl Maker {
+    fn new(run: &RunEntry, step: &StepEntry) -> Self {
+        let after = step.began_ms.unwrap_or_default().saturating_add(step.duration_ms);
+        let ended = Timestamp(run.started.0.saturating_add(i64::try_from(after).unwrap_or(i64::MAX)));
+        Self { run: run.id, ended, took_ms: step.duration_ms, metrics: step.metrics.clone() }
     }
 }
