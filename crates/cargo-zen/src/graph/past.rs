@@ -26,7 +26,10 @@ impl Dag {
             kind: Kind::Step(step.outcome.into()),
             id: step.step.clone(),
             name: name.to_owned(),
-            about: step.why.join(", "),
+            about: match step.reused {
+                Some(run) => format!("as run {run} made it"),
+                None => step.why.join(", "),
+            },
             why: Vec::new(),
         });
         let edge = |to: usize, step: u32, tie: Tie| {
