@@ -210,3 +210,57 @@ fn somebody_elses_file_is_not_overwritten() {
     }
     assert!(workspace.read("page.html").starts_with("<!doctype html>"));
 }
+
+#[test]
+fn a_forged_history_is_told_as_it_is_and_nothing_breaks() {
+    use zen_core::artifact::{RunId, Timestamp};
+    use zen_core::engine::history::{History, RunEntry, StepEntry, StepOutcome, Tie, Upstream};
+
+    let workspace = pipeline();
+    workspace.ok(&[]);
+    let step = |outcome| StepEntry {
+        step: "p/train".to_owned(),
+        outcome,
+        key: None,
+        production: None,
+        reused: Some(RunId(u64::MAX)),
+        why: vec!["</script>".to_owned()],
+        began_ms: Some(u64::MAX),
+        duration_ms: u64::MAX,
+        saved_ms: u64::MAX,
+        exit_code: Some(i32::MIN),
+        log: None,
+        failure: None,
+        metrics: [("m".to_owned(), f64::NAN), ("n".to_owned(), f64::MAX)].into(),
+        upstream: [0, 1, u32::MAX].map(|step| Upstream { step, tie: Tie::Overlap }).to_vec(),
+    };
+    let history = History::new(&workspace.path("target/zen/runs"));
+    for (id, started) in [(2, i64::MIN), (3, i64::MAX)] {
+        let entry = RunEntry {
+            id: RunId(id),
+            started: Timestamp(started),
+            duration_ms: u64::MAX,
+            request: String::new(),
+            success: false,
+            checkout: None,
+            toolchain: None,
+            steps: vec![step(StepOutcome::Ran), step(StepOutcome::Restored), step(StepOutcome::Failed)],
+        };
+        history.finish(&entry).expect("it can be written");
+    }
+    for args in [
+        &["report", "-o", "-", "2"][..],
+        &["report", "-o", "-", "3"],
+        &["runs"],
+        &["runs", "show", "2"],
+        &["runs", "diff"],
+    ] {
+        let outcome = workspace.zen(args);
+        assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
+    }
+    let facts = facts(&page(&workspace, &["3"]));
+    assert_eq!(
+        facts.iter().map(|step| step["after"].clone()).collect::<Vec<_>>(),
+        [serde_json::json!([]), serde_json::json!([0]), serde_json::json!([0, 1])]
+    );
+}

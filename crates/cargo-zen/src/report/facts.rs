@@ -53,7 +53,7 @@ pub(super) fn collect(past: &Past<'_>, whole: &Whole, names: &[&str]) -> Vec<Val
             "metrics": made.map(|made| &made.metrics),
             "artifacts": artifacts.collect::<Vec<_>>(),
             "components": facts.explanation.as_ref().map(components),
-            "after": entry.upstream.iter().map(|upstream| upstream.step).collect::<Vec<_>>(),
+            "after": entry.upstream.iter().map(|it| it.step).filter(|step| (*step as usize) < at).collect::<Vec<_>>(),
             "log": log,
             "log_run": entry.reused.map(|run| run.0),
         })
@@ -102,7 +102,7 @@ fn logs(past: &Past<'_>, run: &RunEntry) -> Vec<Value> {
                 break;
             }
             let text = strip_bytes(&tame(line.text)).into_vec();
-            let after = line.at.zip(first).map(|(at, first)| at.0 - first.0);
+            let after = line.at.zip(first).map(|(at, first)| at.0.saturating_sub(first.0));
             shown.push(json!([after, String::from_utf8_lossy(&text).trim_end_matches(['\r', '\n'])]));
         }
         let Some(rest) = room.checked_sub(bytes.min(LOG)) else { break };

@@ -133,7 +133,11 @@ impl Page<'_> {
         }
         let ticks: String = (0..=4)
             .map(|at| {
-                format!("<span style=\"left:{}%\">{}</span>", at * 25, elapsed(Duration::from_millis(end * at / 4)))
+                format!(
+                    "<span style=\"left:{}%\">{}</span>",
+                    at * 25,
+                    elapsed(Duration::from_millis(end / 4 * at + end % 4 * at / 4))
+                )
             })
             .collect();
         let named: Vec<String> = critical.iter().map(|step| escaped(self.names[*step])).collect();
@@ -143,7 +147,7 @@ impl Page<'_> {
             }
             all => all.join(" → "),
         };
-        let took: u64 = critical.iter().map(|step| run.steps[*step].duration_ms).sum();
+        let took = sum(critical.iter().map(|step| run.steps[*step].duration_ms));
         let (took, whole) = (Duration::from_millis(took), Duration::from_millis(run.duration_ms));
         Some(format!(
             "<p>Critical path: <strong>{path}</strong>, {} of the run's {}. The run takes at least that long, with any number of cores.</p>\n\
@@ -199,7 +203,7 @@ impl Page<'_> {
         let run = self.run();
         let is_cached = |step: &&StepEntry| matches!(step.outcome, StepOutcome::Fresh | StepOutcome::Restored);
         let cached = run.steps.iter().filter(is_cached).count();
-        let spent: u64 = run.steps.iter().map(|step| step.duration_ms).sum();
+        let spent = sum(run.steps.iter().map(|step| step.duration_ms));
         let total = run.steps.len();
         let share = (100 * cached).checked_div(total).unwrap_or_default();
         let (spent, saving) = (Duration::from_millis(spent), Duration::from_millis(run.saved_ms()));
@@ -322,6 +326,11 @@ impl Page<'_> {
         }
         Some(text)
     }
+}
+
+/// A file of history may say anything: no sum of it is a panic.
+fn sum(millis: impl Iterator<Item = u64>) -> u64 {
+    millis.fold(0, u64::saturating_add)
 }
 
 /// The colours of states, for all that is no graph.

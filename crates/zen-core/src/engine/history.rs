@@ -48,7 +48,7 @@ impl RunEntry {
 
     /// The time that was saved because steps were cached, in milliseconds.
     pub fn saved_ms(&self) -> u64 {
-        self.steps.iter().map(|step| step.saved_ms).sum()
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.saved_ms))
     }
 }
 

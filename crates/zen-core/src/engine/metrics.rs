@@ -30,7 +30,8 @@ impl Attempt<'_, '_> {
             stored.ok().or_else(|| {
                 let path = path.to_path(&world.project.workspace.root);
                 let is_small = path.symlink_metadata().is_ok_and(|it| it.is_file() && it.len() <= LARGEST);
-                std::fs::read(path).ok().filter(|bytes| is_small && Digest::of(bytes) == digest)
+                let bytes = is_small.then(|| std::fs::read(path).ok()).flatten()?;
+                (Digest::of(&bytes) == digest).then_some(bytes)
             })
         });
         let mut before = self.before().map(|record| stored(self.step, &record, &world.store)).unwrap_or_default();
