@@ -143,7 +143,7 @@ fn a_run_whose_store_is_gone_is_told_as_far_as_history_goes() {
     run 1: p: 2 ran in …
     run 2: p --set n=2: 1 ran, 1 cached in …
     p/train
-        what it was made from is no longer in the store
+        what it was made from is not in the store
         scores.accuracy: 0.1 → 0.2 (+0.1)
     1 step the same
     "#);
@@ -195,6 +195,53 @@ fn what_was_asked_is_as_it_was_typed() {
     let asked = |run: &str| message(&workspace, &["show", run])["request"].clone();
     assert_eq!(asked("1"), "p --set n=2 --no-cache=load -- 'x y'");
     assert_eq!(asked("2"), "p --config with.toml");
+    workspace.ok(&["-s", "train"]);
+    assert_eq!(asked("3"), "-s train");
+}
+
+#[test]
+fn a_secret_that_was_typed_is_in_no_history() {
+    let mut workspace = pipeline();
+    workspace.edit("Cargo.toml", "params = [\"n\"]", "params = [\"n\"]\nsecret-env = [\"TOKEN\"]");
+    workspace.env.insert("TOKEN".to_owned(), "hunter2".to_owned());
+    workspace.ok(&["--", "--token=hunter2"]);
+    assert_eq!(message(&workspace, &["show"])["request"], "p -- '--token=***'");
+    for file in workspace.files_below("target/zen") {
+        let bytes = std::fs::read(&file).expect("it can be read");
+        assert!(!String::from_utf8_lossy(&bytes).contains("hunter2"), "{}", file.display());
+    }
+}
+
+#[test]
+fn f47_a_metric_and_a_failure_are_told_in_one_line_and_steer_nothing() {
+    let workspace = Workspace::with_step(
+        "run = \"\"\"printf '{\\\"a\\\\\\\\u001b[2J\\\\\\\\n::error::x\\\": %s}' \"$(cat in.txt)\" > {{ outputs.m }}\"\"\"\nfiles = ['in.txt']\noutputs.m = { path = 'm.json', metric = true }\n",
+    );
+    workspace.write("in.txt", "1");
+    workspace.ok(&[]);
+    workspace.write("in.txt", "2");
+    let run = workspace.zen(&["run", "--color", "never"]);
+    assert!(run.stderr.contains("Metric m.a\u{fffd}[2J\u{fffd}::error::x: 1 → 2 (+1)\n"), "{}", run.stderr);
+    let shown = workspace.zen(&["runs", "show"]).stdout;
+    assert!(shown.contains("m.a\u{fffd}[2J\u{fffd}::error::x: 2\n") && !shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn what_came_out_in_another_way_from_the_same_is_a_difference() {
+    let workspace = pipeline();
+    workspace.ok(&["--set", "n=8"]);
+    workspace.run(&["--set", "n=9"]);
+    workspace.edit("Cargo.toml", "test {{ params.n }} -lt 9", "test -e $(echo fi)ne");
+    workspace.run(&[]);
+    workspace.write("fine", "");
+    workspace.ok(&[]);
+    let said = shown(&workspace, &["diff"]);
+    assert!(said.contains("p/train\n    failed → ran, from the same\n"), "{said}");
+    let failed = shown(&workspace, &["show", "2"]);
+    assert!(
+        failed.contains("Failed p/train after ") && failed.contains(": exit status: 1 (param `n`: 8 → 9)"),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::flags::OutputStyle;
 use crate::progress::{Progress, line};
 use crate::shell::{Shell, Verb, Verbosity};
 use crate::tame::{Tame, tame};
-use crate::words::{Names, came_of_it, count, elapsed, figure, metric, saved};
+use crate::words::{Names, came_of_it, count, elapsed, figure, metric, plain, saved};
 
 /// Metrics of a step that are said.
 const METRICS: usize = 8;
@@ -183,7 +183,7 @@ impl<'a> Human<'a> {
         let shown = if self.shell.verbosity < Verbosity::Verbose { METRICS } else { usize::MAX };
         for (it, before) in compared.iter().take(shown) {
             let text = match *before == it.value {
-                true => format!("{}: {} (as before)", it.name, figure(it.value)),
+                true => format!("{}: {} (as before)", plain(&it.name), figure(it.value)),
                 false => metric(&it.name, [Some(*before), Some(it.value)]),
             };
             self.shell.status(Verb::Metric, &text);

@@ -1,5 +1,6 @@
 //! `run` and `status`: the same selection, the same plan; one of them runs it.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU32;
@@ -114,13 +115,10 @@ impl Prepared {
             no_wait: run.is_some_and(|run| run.no_wait),
             conditions: Conditions {
                 colour: shell.colours(),
-                toolchain_is_chosen: loaded
-                    .project
-                    .workspace
-                    .env
-                    .contains_key(std::ffi::OsStr::new("RUSTUP_TOOLCHAIN")),
+                toolchain_is_chosen: loaded.project.workspace.env.contains_key(OsStr::new("RUSTUP_TOOLCHAIN")),
             },
-            request: request_text(&loaded.definitions.model, &selection, flags),
+            request: request_text(&loaded.definitions.model, &selection),
+            asked: asked_text(&loaded, &selection, flags, global.package.as_deref()),
             store_dir: loaded.store_dir.clone(),
             reading: shell.may_have_bar().then(Arc::default),
         };
@@ -320,29 +318,40 @@ fn title(model: &Model, selection: &Selection) -> String {
     }
 }
 
-/// What is asked for, as it would be typed, and who asks.
-fn request_text(model: &Model, selection: &Selection, flags: &flags::Selection) -> String {
-    let how = &flags.how;
-    let asked: Vec<String> = flags.names.iter().map(|name| typed(name)).collect();
-    let mut text =
-        format!("cargo zen run {}", if asked.is_empty() { title(model, selection) } else { asked.join(" ") });
-    flags.step.iter().for_each(|step| text.push_str(&format!(" -s {}", typed(step))));
-    let flag = |name: &str, values: &[String]| {
-        let one = |value: &String| match value.as_str() {
-            "" => format!(" --{name}"),
-            value => format!(" --{name}={}", typed(value)),
-        };
-        values.iter().map(one).collect::<String>()
-    };
-    how.set.iter().for_each(|value| text.push_str(&format!(" --set {}", typed(value))));
-    text.extend(how.config.iter().map(|file| format!(" --config {}", typed(&file.to_string_lossy()))));
-    text.push_str(&flag("cache", &how.cache));
-    text.push_str(&flag("no-cache", &how.no_cache));
-    if !how.args.is_empty() {
-        text.push_str(" --");
-        how.args.iter().for_each(|arg| text.push_str(&format!(" {}", typed(arg))));
+/// What is worked on, and by whom.
+fn request_text(model: &Model, selection: &Selection) -> String {
+    format!("cargo zen run {} (process {})", title(model, selection), std::process::id())
+}
+
+/// What is asked for, as it would be typed. Values of `secret-env` are masked, as in what steps print.
+fn asked_text(loaded: &Loaded, selection: &Selection, flags: &flags::Selection, package: Option<&str>) -> String {
+    let (model, how) = (&loaded.definitions.model, &flags.how);
+    let secrets: Vec<&str> = selection
+        .order
+        .iter()
+        .flat_map(|step| &model.step(*step).secret_env)
+        .filter_map(|name| loaded.project.workspace.env.get(OsStr::new(name))?.to_str())
+        .filter(|secret| !secret.is_empty())
+        .collect();
+    let word = |text: &str| typed(&secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***")));
+    let mut words: Vec<String> = flags.names.iter().map(|name| word(name)).collect();
+    if words.is_empty() && flags.step.is_empty() {
+        words.push(title(model, selection));
     }
-    format!("{text} (process {})", std::process::id())
+    let mut flag = |name: &str, value: &str| words.push(format!("{name} {}", word(value)));
+    package.into_iter().for_each(|package| flag("-p", package));
+    flags.step.iter().for_each(|step| flag("-s", step));
+    how.set.iter().for_each(|value| flag("--set", value));
+    how.config.iter().for_each(|file| flag("--config", &file.to_string_lossy()));
+    for (name, values) in [("--cache", &how.cache), ("--no-cache", &how.no_cache)] {
+        let one = |value: &String| if value.is_empty() { name.to_owned() } else { format!("{name}={}", word(value)) };
+        words.extend(values.iter().map(one));
+    }
+    if !how.args.is_empty() {
+        words.push("--".to_owned());
+        words.extend(how.args.iter().map(|arg| word(arg)));
+    }
+    words.join(" ")
 }
 
 fn plan_text(plan: &[Planned], names: &Names, now: zen_core::artifact::Timestamp, verbosity: Verbosity) -> String {

@@ -60,9 +60,14 @@ fn instant(at: Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
 }
 
+/// Text that a step or a user made up, in one line, and without what a terminal or a runner would obey.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// An argument as a shell would take it, in one line.
 pub(crate) fn typed(argument: &str) -> String {
-    let argument: String = argument.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let argument = plain(argument);
     let is_plain = |c: char| c.is_alphanumeric() || "_-./=:,@%+[]".contains(c);
     match !argument.is_empty() && argument.chars().all(is_plain) {
         true => argument,
@@ -92,6 +97,7 @@ pub(crate) fn figure(value: f64) -> String {
 
 /// A metric as it was and as it is: `accuracy: 0.9 → 0.95 (+0.05)`; `None` was not there.
 pub(crate) fn metric(name: &str, values: [Option<f64>; 2]) -> String {
+    let name = plain(name);
     let [was, is] = values.map(|value| value.map_or_else(|| "(not there)".to_owned(), figure));
     let change = match values {
         // Without the noise of binary fractions.
@@ -175,6 +181,10 @@ mod tests {
         assert_eq!(metric("a", [Some(0.7), Some(0.1 + 0.7)]), "a: 0.7 → 0.8 (+0.1)");
         assert_eq!(metric("a", [Some(2.0), Some(-1.5)]), "a: 2 → -1.5 (-3.5)");
         assert_eq!(metric("a", [None, Some(1.0)]), "a: (not there) → 1");
+        assert_eq!(
+            metric("a\n::error::\u{1b}[2J", [None, None]),
+            "a\u{fffd}::error::\u{fffd}[2J: (not there) → (not there)"
+        );
     }
 
     #[test]

@@ -74,7 +74,10 @@ fn picture(dag: &Dag, layout: &LayoutIR<'_>) -> String {
     );
     for edge in layout.edges() {
         let Some(drawn) = dag.edges.get(edge.edge_index) else { continue };
-        line(&mut svg, dag, drawn, &way(layout, &levels, edge));
+        let way = way(layout, &levels, edge);
+        if !way.is_empty() {
+            line(&mut svg, dag, drawn, &way);
+        }
     }
     for place in layout.nodes() {
         let Some(node) = dag.nodes.get(place.id) else { continue };

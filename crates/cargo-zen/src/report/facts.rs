@@ -47,7 +47,7 @@ pub(super) fn collect(past: &Past<'_>, whole: &Whole, names: &[&str]) -> Vec<Val
             "time": time,
             "saved": (entry.saved_ms > 0).then(|| saved(Duration::from_millis(entry.saved_ms))),
             "exit": entry.exit_code,
-            "made": made.map(|made| json!({ "run": made.run.0, "at": day(made.ended) })),
+            "made": made.map(|made| json!({ "run": made.run.number(), "at": day(made.ended) })),
             "key": entry.key.map(|key| key.to_string()),
             "params": facts.params(),
             "metrics": made.map(|made| &made.metrics),
@@ -55,7 +55,7 @@ pub(super) fn collect(past: &Past<'_>, whole: &Whole, names: &[&str]) -> Vec<Val
             "components": facts.explanation.as_ref().map(components),
             "after": entry.upstream.iter().map(|it| it.step).filter(|step| (*step as usize) < at).collect::<Vec<_>>(),
             "log": log,
-            "log_run": entry.reused.map(|run| run.0),
+            "log_run": entry.reused.and_then(|run| run.number()),
         })
     };
     whole.steps().enumerate().zip(logs).map(of).collect()
@@ -98,10 +98,11 @@ fn logs(past: &Past<'_>, run: &RunEntry) -> Vec<Value> {
         let (mut shown, mut bytes) = (Vec::new(), 0);
         for line in lines.iter().rev().take(LINES) {
             bytes += line.text.len();
-            if bytes > LOG {
+            if bytes > LOG && !shown.is_empty() {
                 break;
             }
-            let text = strip_bytes(&tame(line.text)).into_vec();
+            let end = &line.text[line.text.len().saturating_sub(LOG)..];
+            let text = strip_bytes(&tame(end)).into_vec();
             let after = line.at.zip(first).map(|(at, first)| at.0.saturating_sub(first.0));
             shown.push(json!([after, String::from_utf8_lossy(&text).trim_end_matches(['\r', '\n'])]));
         }

@@ -21,7 +21,7 @@ use crate::graph::past::names;
 use crate::json::lines;
 use crate::load::{self, Loaded};
 use crate::run::put;
-use crate::runs::{Difference, Missing, Whole, asked, find};
+use crate::runs::{Difference, Missing, Whole, find};
 use crate::shell::Shell;
 
 /// `cargo zen report`
@@ -46,7 +46,7 @@ pub(crate) fn report(global: &Global, flags: &flags::Report, shell: &mut Shell) 
         Err((path, error)) => {
             shell.error(&format!("the report cannot be written to `{}`: {error}", path.display()));
             if error.kind() == ErrorKind::AlreadyExists {
-                shell.help("what is there is no report of cargo zen: name another file, or remove it");
+                shell.help("what is there is no report of cargo zen: name another file");
             }
             return ExitCode::Output;
         }
@@ -77,7 +77,7 @@ fn about(past: &Past<'_>, loaded: &Loaded, flags: &flags::Report, run: RunEntry)
 
 /// Were both asked for the same pipelines?
 fn is_alike(a: &RunEntry, b: &RunEntry) -> bool {
-    let pipelines = |run| asked(run).split(" -").next().map(str::to_owned);
+    let pipelines = |run: &RunEntry| run.request.split(" --").next().map(str::to_owned);
     pipelines(a) == pipelines(b)
 }
 
@@ -91,18 +91,20 @@ fn write(loaded: &Loaded, to: Option<&Path>, run: u64, html: &str) -> Result<Pat
     };
     let path = loaded.here.join(file);
     let written = is_free(&path).and_then(|is_free| match is_free {
-        true => std::fs::write(&path, html),
+        true => own::write(&path, html.as_bytes()),
         false => Err(io::Error::new(ErrorKind::AlreadyExists, "there is something else")),
     });
     written.map(|()| path.clone()).map_err(|error| (path, error))
 }
 
-/// Is nothing there, or an older report?
+/// Is nothing there, or an older report, or an empty file?
 fn is_free(path: &Path) -> io::Result<bool> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),
         Ok(metadata) if !metadata.is_file() => return Ok(false),
+        // Made by `mktemp`, or left by a disk that was full.
+        Ok(metadata) if metadata.len() == 0 => return Ok(true),
         Ok(_) => {}
     }
     let mut start = String::new();

@@ -14,7 +14,7 @@ use super::timeline::{self, Bar};
 use crate::graph::dag::{Dag, State};
 use crate::graph::look::LOOKS;
 use crate::graph::svg;
-use crate::runs::{Difference, Whole, asked, made_with, told};
+use crate::runs::{Difference, Whole, made_with, told};
 use crate::words::{count, day, elapsed, escaped, figure, metric, saved, utc};
 
 /// How a report begins: what does not is somebody else's file.
@@ -25,6 +25,8 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// Reasons that are counted one by one.
 const REASONS: usize = 12;
+/// Edges that are drawn.
+const EDGES: usize = 20_000;
 /// Steps of the critical path that are named, and the last one.
 const NAMED: usize = 8;
 /// Pixels of a lane of the timeline.
@@ -45,7 +47,7 @@ pub(super) struct Page<'a> {
 impl Page<'_> {
     pub(super) fn html(&self) -> String {
         let run = self.run();
-        let title = escaped(&format!("Run {}: {}", run.id, asked(run)));
+        let title = escaped(&format!("Run {}: {}", run.id, run.request));
         // Whatever a name smuggles in: it does not know this number, and no other script runs.
         let nonce = format!("{:016x}", RandomState::new().hash_one(run.id.0));
         let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'");
@@ -100,12 +102,20 @@ impl Page<'_> {
     }
 
     fn graph(&self) -> Option<String> {
-        let svg = svg::draw(&Dag::of_run(self.run()));
+        let mut dag = Dag::of_run(self.run());
+        let left_out = match dag.edges.len() {
+            number if number > EDGES => {
+                dag.edges.clear();
+                format!("<p>It has {number} edges, more than anybody can see: each step tells its own.</p>\n")
+            }
+            _ => String::new(),
+        };
+        let svg = svg::draw(&dag);
         Some(format!(
             "<p class=\"hint\" data-script>Click a step for what is known of it. Drag to move; + and − or Ctrl and the wheel to zoom.</p>\n\
              <div class=\"tools\" data-script><button type=\"button\" data-zoom=\"in\" aria-label=\"Zoom in\">+</button>\
              <button type=\"button\" data-zoom=\"out\" aria-label=\"Zoom out\">−</button>\
-             <button type=\"button\" data-zoom=\"fit\">Whole graph</button></div>\n<div id=\"view\">{svg}</div>\n{}",
+             <button type=\"button\" data-zoom=\"fit\">Whole graph</button></div>\n<div id=\"view\">{svg}</div>\n{}{left_out}",
             self.legend()
         ))
     }
@@ -300,7 +310,7 @@ impl Page<'_> {
             let changes: Vec<String> = match (&step.changes, step.outcomes) {
                 (_, [Some(_), None]) => vec![format!("only in run {old}")],
                 (_, [None, _]) => vec![format!("only in run {new}")],
-                (None, _) => vec!["what it was made from is no longer in the store".to_owned()],
+                (None, _) => vec!["what it was made from is not in the store".to_owned()],
                 (Some(changes), _) => changes.iter().map(ToString::to_string).collect(),
             };
             let metrics = step.metrics.iter().map(|(name, values)| metric(name, *values));
@@ -316,7 +326,7 @@ impl Page<'_> {
             );
         }
         let same = difference.steps.iter().filter(|step| is_same(step.outcomes, step.is_other)).count();
-        let _ = writeln!(text, "<p>{} with the same key in both.</p>", count(same, "step"));
+        let _ = writeln!(text, "<p>{} the same in both.</p>", count(same, "step"));
         if !rows.is_empty() {
             let _ = write!(
                 text,

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use zen_core::decide::Why;
-use zen_core::engine::history::StepOutcome;
+use zen_core::engine::history::{StepEntry, StepOutcome};
 use zen_core::engine::past::Past;
 use zen_core::key::Change;
 
-use super::{Whole, asked, told};
+use super::{Whole, told};
 use crate::graph::dag::State;
 use crate::json::reasons;
 use crate::words::{count, metric};
@@ -25,7 +25,7 @@ pub(crate) struct Difference {
 pub(crate) struct StepDifference {
     pub(crate) step: String,
     pub(crate) outcomes: [Option<StepOutcome>; 2],
-    /// Not with the same key.
+    /// Not with the same key, or with it and another end.
     pub(crate) is_other: bool,
     /// What it was made from; `None`: nobody knows any more.
     pub(crate) changes: Option<Vec<Change>>,
@@ -42,17 +42,22 @@ impl Difference {
             let entries = both.map(|it| it.map(|(entry, _)| entry));
             let made = both.map(|it| it.and_then(|(_, facts)| facts.made.as_ref()));
             let [was, is] = made.map(|made| made.map(|made| made.metrics.clone()).unwrap_or_default());
+            let metrics = different(was, is);
+            let has_failed = |entry: &StepEntry| matches!(entry.outcome, StepOutcome::Failed | StepOutcome::Skipped);
             let (is_other, changes) = match entries {
-                [Some(old), Some(new)] if old.key == new.key => (false, Some(Vec::new())),
+                // Made from the same, it may still have come out in another way.
+                [Some(old), Some(new)] if old.key.is_some() && old.key == new.key => {
+                    (has_failed(old) != has_failed(new) || !metrics.is_empty(), Some(Vec::new()))
+                }
                 [Some(old), Some(new)] => (true, past.changes(old, new)),
                 _ => (true, None),
             };
             let outcomes = entries.map(|entry| entry.map(|entry| entry.outcome));
-            StepDifference { is_other, changes, outcomes, metrics: different(was, is), step: step.clone() }
+            StepDifference { is_other, changes, outcomes, metrics, step: step.clone() }
         });
         Self {
             ids: [a, b].map(|run| run.run.id.0),
-            heads: [a, b].map(|run| format!("{}: {}", asked(&run.run), told(&run.run))),
+            heads: [a, b].map(|run| format!("{}: {}", run.run.request, told(&run.run))),
             steps: steps.collect(),
         }
     }
@@ -84,8 +89,13 @@ impl Difference {
             for change in step.changes.iter().flatten() {
                 let _ = writeln!(text, "    {change}");
             }
-            if step.changes.is_none() {
-                text.push_str("    what it was made from is no longer in the store\n");
+            match (&step.changes, step.outcomes) {
+                (None, _) => text.push_str("    what it was made from is not in the store\n"),
+                (Some(changes), [Some(was), Some(is)]) if changes.is_empty() && was != is => {
+                    let [was, is] = [was, is].map(|outcome| State::from(outcome).name());
+                    let _ = writeln!(text, "    {was} → {is}, from the same");
+                }
+                _ => {}
             }
             for (name, values) in &step.metrics {
                 let _ = writeln!(text, "    {}", metric(name, *values));

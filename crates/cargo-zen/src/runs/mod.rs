@@ -112,7 +112,7 @@ fn list(past: &Past<'_>, limit: usize, is_json: bool) -> Result<String, Missing>
             [
                 run.id.to_string(),
                 format!("{} ago", age(run.ended(), now)),
-                asked(run).to_owned(),
+                run.request.clone(),
                 result.to_owned(),
                 told(run),
             ]
@@ -135,12 +135,6 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// What was asked for, without what only a waiting process wants to know.
-pub(crate) fn asked(run: &RunEntry) -> &str {
-    let text = run.request.strip_prefix("cargo zen run ").unwrap_or(&run.request);
-    text.rsplit_once(" (process ").map_or(text, |(asked, _)| asked)
 }
 
 /// What it was made with: `at 1f2e3d4c5b6a (dirty) by rustc 1.95.0`.
@@ -177,7 +171,7 @@ fn head_json(run: &RunEntry) -> Value {
         "run": run.id.0,
         "started_ms": run.started.0,
         "duration_ms": run.duration_ms,
-        "request": asked(run),
+        "request": run.request,
         "success": run.success,
         "ran": number(StepOutcome::Ran),
         "fresh": number(StepOutcome::Fresh),

@@ -8,11 +8,11 @@ use zen_core::artifact::{RunId, Timestamp};
 use zen_core::engine::history::{RunEntry, StepEntry, StepOutcome};
 use zen_core::engine::past::{Facts, Past};
 
-use super::{asked, head_json, made_with, told};
+use super::{head_json, made_with, told};
 use crate::graph::dag::State;
 use crate::human::age;
 use crate::shell::Verb;
-use crate::words::{elapsed, saved};
+use crate::words::{elapsed, plain, saved};
 
 /// A run with all that is still known of it.
 pub(crate) struct Whole {
@@ -35,17 +35,17 @@ impl Whole {
         let run = &self.run;
         let result = if run.success { "" } else { ", failed" };
         let mut text =
-            format!("run {}: {} ({} ago{result})\n{}\n", run.id, asked(run), age(run.ended(), now), told(run));
+            format!("run {}: {} ({} ago{result})\n{}\n", run.id, run.request, age(run.ended(), now), told(run));
         if let Some(made) = made_with(run) {
             let _ = writeln!(text, "{made}");
         }
         for (step, facts) in self.steps() {
             text.push_str(&outcome_line(step, facts, now));
             for (name, value) in facts.params() {
-                let _ = writeln!(text, "             {name} = {value}");
+                let _ = writeln!(text, "             {} = {}", plain(name), plain(value));
             }
             for (name, value) in facts.made.iter().flat_map(|made| &made.metrics) {
-                let _ = writeln!(text, "             {name}: {value}");
+                let _ = writeln!(text, "             {}: {value}", plain(name));
             }
         }
         text
@@ -64,6 +64,7 @@ impl Whole {
                     "reused_run": step.reused.and_then(RunId::number),
                     "began_ms": step.began_ms,
                     "duration_ms": step.duration_ms,
+                    "saved_ms": step.saved_ms,
                     "failure": step.failure,
                     "exit_code": step.exit_code,
                     "after": step.upstream.iter().filter_map(|it| Some(&self.run.steps.get(it.step as usize)?.step)).collect::<Vec<_>>(),
@@ -89,21 +90,20 @@ fn with_reason(reason: &str, value: Value) -> Value {
 fn outcome_line(step: &StepEntry, facts: &Facts, now: Timestamp) -> String {
     let took = elapsed(Duration::from_millis(step.duration_ms));
     let why = if step.why.is_empty() { String::new() } else { format!(" ({})", step.why.join(", ")) };
+    let failure = step.failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
     let reused = || {
         let run = step.reused.map(|run| format!("run {run}"));
-        let time = facts
-            .made
-            .as_ref()
-            .map(|made| format!("{} ago, saved {}", age(made.ended, now), saved(Duration::from_millis(made.took_ms))));
-        let parts: Vec<String> = run.into_iter().chain(time).collect();
+        let made = facts.made.as_ref().map(|made| format!("{} ago", age(made.ended, now)));
+        let time = Some(format!("saved {}", saved(Duration::from_millis(step.saved_ms))));
+        let parts: Vec<String> = run.into_iter().chain(made).chain(time).collect();
         if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
     };
     let line = match step.outcome {
         StepOutcome::Fresh => Verb::Fresh.line(&format!("{}{}", step.step, reused())),
         StepOutcome::Restored => Verb::Restored.line(&format!("{}{}", step.step, reused())),
         StepOutcome::Ran => Verb::Ran.line(&format!("{} in {took}{why}", step.step)),
-        StepOutcome::Failed => Verb::Failed.line(&format!("{} after {took}{why}", step.step)),
-        StepOutcome::Skipped => Verb::Skipped.line(&format!("{}{why}", step.step)),
+        StepOutcome::Failed => Verb::Failed.line(&format!("{} after {took}{failure}{why}", step.step)),
+        StepOutcome::Skipped => Verb::Skipped.line(&format!("{}{failure}", step.step)),
     };
     line + "\n"
 }

@@ -28,7 +28,7 @@ impl Asked {
         let args = ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch"];
         let mut git = Command::new("git")
             .args(args)
-            .args(["--untracked-files=no", "--ignore-submodules=dirty"])
+            .args(["--no-ahead-behind", "--untracked-files=no", "--ignore-submodules=dirty"])
             .current_dir(root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -54,12 +54,15 @@ impl Asked {
         let text = self.answer.recv_timeout(patience);
         let succeeded = match text {
             Ok(_) => self.git.wait().is_ok_and(|status| status.success()),
-            Err(_) => {
-                end(&mut self.git);
-                false
-            }
+            Err(_) => false,
         };
         succeeded.then(|| checkout(&text.ok()?.ok()?)).flatten()
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        end(&mut self.git);
     }
 }
 

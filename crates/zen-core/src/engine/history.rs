@@ -32,7 +32,8 @@ pub struct RunEntry {
     pub request: String,
     /// Did nothing fail?
     pub success: bool,
-    /// What was checked out when it began. `None` if it ran nothing, or if git did not say.
+    /// What was checked out when it began: git is asked then, while the first steps begin. `None` if it ran nothing, or if
+    /// git did not say in time.
     pub checkout: Option<Checkout>,
     /// The workspace's own compiler, as it calls itself in one line.
     pub toolchain: Option<String>,

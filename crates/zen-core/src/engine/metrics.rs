@@ -15,6 +15,8 @@ use crate::store::local::LocalStore;
 
 /// A file of metrics is no larger, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// Numbers of one step that are kept.
+const MOST: usize = 1000;
 
 impl Attempt<'_, '_> {
     /// What a step that succeeded measured, and what its record had that the reason to run compares with: that of the same
@@ -91,7 +93,7 @@ fn numbers(name: &str, bytes: &[u8], into: &mut BTreeMap<String, f64>) {
 
 fn collect(name: &str, value: &serde_json::Value, into: &mut BTreeMap<String, f64>) {
     match value {
-        serde_json::Value::Number(number) => {
+        serde_json::Value::Number(number) if into.len() < MOST => {
             into.extend(number.as_f64().map(|number| (name.to_owned(), number)));
         }
         serde_json::Value::Array(values) => {

@@ -380,8 +380,10 @@ pub struct Options {
     pub no_wait: bool,
     /// What steps are told of the terminal and the toolchain.
     pub conditions: Conditions,
-    /// For history and for whoever waits: the command line, for people.
+    /// For whoever waits for this run, which may be somebody else: what it works on.
     pub request: String,
+    /// For history: the command line, without secrets.
+    pub asked: String,
     /// `ZEN_STORE_DIR`
     pub store_dir: Option<PathBuf>,
     /// Where somebody watches how far reading files has come.

@@ -126,7 +126,7 @@ impl Session<'_> {
                 id,
                 started: world.now,
                 duration_ms: millis(summary.duration),
-                request: world.options.request.clone(),
+                request: world.options.asked.clone(),
                 success: summary.success,
                 checkout: asked.and_then(|asked| asked.answer(PATIENCE)),
                 toolchain: world.toolchain.clone(),
@@ -168,7 +168,8 @@ fn entries(world: &World<'_>, mut steps: StepMap<StepEntry>) -> Vec<StepEntry> {
                 EdgeKind::After | EdgeKind::Depends => Tie::After,
                 EdgeKind::Path { .. } => Tie::Overlap,
             };
-            match entry.upstream.iter_mut().find(|known| known.step == place) {
+            // Edges from one step stand beside each other.
+            match entry.upstream.last_mut().filter(|known| known.step == place) {
                 Some(known) => known.tie = tie.min(known.tie),
                 None => entry.upstream.push(Upstream { step: place, tie }),
             }

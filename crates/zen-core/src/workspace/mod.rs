@@ -205,7 +205,7 @@ fn zen_dir(root: &Path, target_dir: &Path) -> PathBuf {
 
 /// What lies behind a link is not zen's: nothing is written, moved or removed there.
 fn refuse_links(zen: &Path) -> io::Result<()> {
-    let below = ["aside", "context", "failed", "locks", "out", "replaced", "runs", "standing", "timings"];
+    let below = ["aside", "context", "failed", "locks", "out", "replaced", "reports", "runs", "standing", "timings"];
     for path in std::iter::once(zen.to_owned()).chain(below.map(|name| zen.join(name))) {
         if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
             return Err(io::Error::other(format!("`{}` is a symlink; remove it", path.display())));
