@@ -237,6 +237,8 @@ fn what_came_out_in_another_way_from_the_same_is_a_difference() {
     workspace.ok(&[]);
     let said = shown(&workspace, &["diff"]);
     assert!(said.contains("p/train\n    failed → ran, from the same\n"), "{said}");
+    let page = workspace.zen(&["report", "-o", "-"]).stdout;
+    assert!(page.contains("<div>failed → ran, from the same</div>"), "the page says the same: {page}");
     let failed = shown(&workspace, &["show", "2"]);
     assert!(
         failed.contains("Failed p/train after ") && failed.contains(": exit status: 1 (param `n`: 8 → 9)"),

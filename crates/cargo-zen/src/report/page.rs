@@ -303,30 +303,20 @@ impl Page<'_> {
         for (id, head) in difference.ids.iter().zip(&difference.heads) {
             let _ = writeln!(text, "<p>run {id}: {}</p>", escaped(head));
         }
-        let [old, new] = difference.ids;
+        let list = |lines: &mut dyn Iterator<Item = String>| {
+            lines.map(|line| format!("<div>{}</div>", escaped(&line))).collect::<String>()
+        };
         let mut rows = String::new();
-        let is_same = |outcomes: [Option<StepOutcome>; 2], is_other: bool| !is_other && !outcomes.contains(&None);
-        for step in difference.steps.iter().filter(|step| !is_same(step.outcomes, step.is_other)) {
-            let changes: Vec<String> = match (&step.changes, step.outcomes) {
-                (_, [Some(_), None]) => vec![format!("only in run {old}")],
-                (_, [None, _]) => vec![format!("only in run {new}")],
-                (None, _) => vec!["what it was made from is not in the store".to_owned()],
-                (Some(changes), _) => changes.iter().map(ToString::to_string).collect(),
-            };
-            let metrics = step.metrics.iter().map(|(name, values)| metric(name, *values));
-            let list = |lines: Vec<String>| {
-                lines.iter().map(|line| format!("<div>{}</div>", escaped(line))).collect::<String>()
-            };
+        for step in difference.others() {
             let _ = writeln!(
                 rows,
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>",
                 escaped(&step.step),
-                list(changes),
-                list(metrics.collect())
+                list(&mut difference.what(step).into_iter()),
+                list(&mut step.metrics.iter().map(|(name, values)| metric(name, *values)))
             );
         }
-        let same = difference.steps.iter().filter(|step| is_same(step.outcomes, step.is_other)).count();
-        let _ = writeln!(text, "<p>{} the same in both.</p>", count(same, "step"));
+        let _ = writeln!(text, "<p>{} the same in both.</p>", count(difference.same(), "step"));
         if !rows.is_empty() {
             let _ = write!(
                 text,

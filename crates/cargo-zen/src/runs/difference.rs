@@ -19,16 +19,16 @@ pub(crate) struct Difference {
     /// Both, in a line each.
     pub(crate) heads: [String; 2],
     pub(crate) ids: [u64; 2],
-    pub(crate) steps: Vec<StepDifference>,
+    steps: Vec<StepDifference>,
 }
 
 pub(crate) struct StepDifference {
     pub(crate) step: String,
-    pub(crate) outcomes: [Option<StepOutcome>; 2],
-    /// Not with the same key, or with it and another end.
-    pub(crate) is_other: bool,
+    outcomes: [Option<StepOutcome>; 2],
+    /// In one run alone, not with the same key, or with it and another end.
+    is_other: bool,
     /// What it was made from; `None`: nobody knows any more.
-    pub(crate) changes: Option<Vec<Change>>,
+    changes: Option<Vec<Change>>,
     pub(crate) metrics: Vec<(String, [Option<f64>; 2])>,
 }
 
@@ -62,45 +62,49 @@ impl Difference {
         }
     }
 
+    /// The steps that are not the same in both.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &StepDifference> {
+        self.steps.iter().filter(|step| step.is_other)
+    }
+
+    /// How many are the same in both.
+    pub(crate) fn same(&self) -> usize {
+        self.steps.len() - self.others().count()
+    }
+
+    /// What is different about a step, in words, besides its metrics.
+    pub(crate) fn what(&self, step: &StepDifference) -> Vec<String> {
+        let [old, new] = self.ids;
+        match (step.outcomes, &step.changes) {
+            ([_, None], _) => vec![format!("only in run {old}")],
+            ([None, _], _) => vec![format!("only in run {new}")],
+            (_, None) => vec!["what it was made from is not in the store".to_owned()],
+            ([Some(was), Some(is)], Some(changes)) if changes.is_empty() && was != is => {
+                let [was, is] = [was, is].map(|outcome| State::from(outcome).name());
+                vec![format!("{was} → {is}, from the same")]
+            }
+            (_, Some(changes)) => changes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for (id, head) in self.ids.iter().zip(&self.heads) {
             let _ = writeln!(text, "run {id}: {head}");
         }
-        let mut same = 0;
-        for step in &self.steps {
-            match step.outcomes {
-                [Some(_), None] => {
-                    let _ = writeln!(text, "{}: only in run {}", step.step, self.ids[0]);
-                    continue;
-                }
-                [None, _] => {
-                    let _ = writeln!(text, "{}: only in run {}", step.step, self.ids[1]);
-                    continue;
-                }
-                [Some(_), Some(_)] if !step.is_other => {
-                    same += 1;
-                    continue;
-                }
-                [Some(_), Some(_)] => {
-                    let _ = writeln!(text, "{}", step.step);
-                }
+        for step in self.others() {
+            let what = self.what(step);
+            if step.outcomes.contains(&None) {
+                let _ = writeln!(text, "{}: {}", step.step, what.join(", "));
+                continue;
             }
-            for change in step.changes.iter().flatten() {
-                let _ = writeln!(text, "    {change}");
-            }
-            match (&step.changes, step.outcomes) {
-                (None, _) => text.push_str("    what it was made from is not in the store\n"),
-                (Some(changes), [Some(was), Some(is)]) if changes.is_empty() && was != is => {
-                    let [was, is] = [was, is].map(|outcome| State::from(outcome).name());
-                    let _ = writeln!(text, "    {was} → {is}, from the same");
-                }
-                _ => {}
-            }
-            for (name, values) in &step.metrics {
-                let _ = writeln!(text, "    {}", metric(name, *values));
+            let _ = writeln!(text, "{}", step.step);
+            let metrics = step.metrics.iter().map(|(name, values)| metric(name, *values));
+            for line in what.into_iter().chain(metrics) {
+                let _ = writeln!(text, "    {line}");
             }
         }
+        let same = self.same();
         if same > 0 {
             let _ = writeln!(text, "{} the same", count(same, "step"));
         }

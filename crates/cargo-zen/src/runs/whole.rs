@@ -94,9 +94,9 @@ fn outcome_line(step: &StepEntry, facts: &Facts, now: Timestamp) -> String {
     let reused = || {
         let run = step.reused.map(|run| format!("run {run}"));
         let made = facts.made.as_ref().map(|made| format!("{} ago", age(made.ended, now)));
-        let time = Some(format!("saved {}", saved(Duration::from_millis(step.saved_ms))));
-        let parts: Vec<String> = run.into_iter().chain(made).chain(time).collect();
-        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+        let time = format!("saved {}", saved(Duration::from_millis(step.saved_ms)));
+        let parts: Vec<String> = run.into_iter().chain(made).chain([time]).collect();
+        format!(" ({})", parts.join(", "))
     };
     let line = match step.outcome {
         StepOutcome::Fresh => Verb::Fresh.line(&format!("{}{}", step.step, reused())),
